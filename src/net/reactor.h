@@ -1,0 +1,50 @@
+#pragma once
+// A thread's event loop over epoll: descriptors, timers, jobs from other threads. About the smallest that serves: one
+// epoll_wait a turn, then events, then posted jobs, then timers, then the turn-end hooks, in which each connection writes
+// what it queued, once.
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "base/error.h"
+#include "base/loop.h"
+
+namespace starling::net {
+
+class Reactor final : public Loop {
+ public:
+  class Watcher {
+   public:
+    virtual ~Watcher() = default;
+    virtual void on_events(std::uint32_t events) = 0;  // EPOLLIN, EPOLLOUT, EPOLLHUP, ...
+  };
+
+  Reactor();
+  ~Reactor() override;
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+
+  // Level-triggered unless `events` says EPOLLET. Own thread. A watcher that was removed in this turn is not called.
+  Result<void> watch(int fd, std::uint32_t events, Watcher& watcher);
+  void change(int fd, std::uint32_t events, Watcher& watcher);
+  void unwatch(int fd);
+
+  void run();   // until stop(); sets Loop::current() for the time
+  void stop();  // any thread
+  // One turn: waits at most `longest` for something to happen. For embedding in another loop and for tests.
+  void turn(Milliseconds longest);
+  [[nodiscard]] int descriptor() const;  // readable when a turn has something to do (timers apart)
+
+  void post(Job job) override;  // any thread; no lock, one wake-up for many
+  void at_turn_end(Job job) override;
+  TimerId run_after(Milliseconds delay, Job job) override;
+  void cancel(TimerId timer) override;
+  [[nodiscard]] SteadyTime now() const override;
+  [[nodiscard]] WallTime wall() const override;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace starling::net

@@ -1,0 +1,104 @@
+#pragma once
+// What the server keeps. Three shapes: accounts, maps (one value per owner, kind and key) and the archive (an append-only
+// log of messages, of which the undelivered tail is what clients call offline messages). Drivers know SQL; nobody else does.
+//
+// Threads: every call is made on a loop's thread and its Task resumes there; no call blocks. Writes are queued to the one
+// writer and committed in groups; they take effect in the order in which commit() was called, over all loops that call
+// one after the other. A read sees every commit whose Task had ended before the read was called.
+// Errors: io (the environment), unavailable (closing), corrupt (what is stored is not what this version writes).
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/error.h"
+#include "base/task.h"
+#include "jid/jid.h"
+
+namespace starling::storage {
+
+// Salted keys of one SCRAM hash (RFC 5802 section 3); the password itself is never stored.
+struct ScramKeys {
+  std::string salt, stored_key, server_key;  // bytes
+  std::uint32_t iterations = 0;
+  bool operator==(const ScramKeys&) const = default;
+};
+
+struct Account {
+  std::string jid;  // bare
+  ScramKeys sha1, sha256;
+  bool disabled = false;
+  std::int64_t created_at = 0;  // seconds since 1970
+  std::int64_t last_seen = 0;   // seconds since 1970 of the last session's end, 0 for never
+  std::string last_status;      // of the last unavailable presence (XEP-0012)
+  bool operator==(const Account&) const = default;
+};
+
+// One message of an account's archive.
+struct ArchivedMessage {
+  std::uint64_t id = 0;        // given by the store; grows with every append, never reused
+  std::string owner;           // bare JID whose archive it is in
+  std::string peer;            // bare JID of the other side
+  std::int64_t stamp_ms = 0;   // milliseconds since 1970, when the server took it
+  bool undelivered = false;    // part of the owner's undelivered tail
+  std::string stanza;          // the whole stanza, as written for a stream of jabber:client
+  bool operator==(const ArchivedMessage&) const = default;
+};
+
+// One write of a batch.
+struct PutAccount { Account account; bool must_be_new = false; };  // must_be_new: the batch fails with conflict if it exists
+struct DeleteAccount { std::string jid; };                         // with all that its JID owns, in every shape
+struct PutValue { std::string owner, kind, key, value; };
+struct DeleteValue { std::string owner, kind, key; };
+struct DeleteKind { std::string owner, kind; };
+struct Append { ArchivedMessage message; };                         // its id is ignored and given by the store
+struct MarkDelivered { std::string owner; std::uint64_t up_to = 0; };  // ids up to and including it leave the tail
+struct MarkOneDelivered { std::string owner; std::uint64_t id = 0; };
+using Write = std::variant<PutAccount, DeleteAccount, PutValue, DeleteValue, DeleteKind, Append, MarkDelivered, MarkOneDelivered>;
+
+// All of it or nothing of it.
+using Batch = std::vector<Write>;
+
+struct Committed {
+  std::vector<std::uint64_t> appended;  // ids of the Appends, in their order
+};
+
+struct TailSize {
+  std::size_t messages = 0;
+  std::size_t bytes = 0;
+};
+
+using Entries = std::vector<std::pair<std::string, std::string>>;  // key and value, sorted by key
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  virtual Task<Result<Committed>> commit(Batch batch) = 0;
+
+  virtual Task<Result<std::optional<Account>>> account(std::string jid) = 0;
+  // Bare JIDs in order, after `after`, at most `limit`.
+  virtual Task<Result<std::vector<std::string>>> accounts(std::string domain, std::string after, std::size_t limit) = 0;
+  virtual Task<Result<std::size_t>> count_accounts() = 0;
+
+  virtual Task<Result<std::optional<std::string>>> value(std::string owner, std::string kind, std::string key) = 0;
+  virtual Task<Result<Entries>> values(std::string owner, std::string kind) = 0;
+  // Values of several kinds of one owner in one read, in the order asked: what an account needs at its first login.
+  virtual Task<Result<std::vector<Entries>>> values_of(std::string owner, std::vector<std::string> kinds) = 0;
+
+  // The oldest undelivered messages with an id above `after`.
+  virtual Task<Result<std::vector<ArchivedMessage>>> undelivered(std::string owner, std::uint64_t after, std::size_t limit) = 0;
+  virtual Task<Result<TailSize>> undelivered_size(std::string owner) = 0;
+
+  // Everything committed is on disk and every Task has ended when this returns; after it calls fail with unavailable.
+  // Blocks: call it after the loops have stopped, or from a tool.
+  virtual void close() = 0;
+};
+
+// `spec` is `sqlite:FILE` or `memory:`. A relative FILE is under `data_dir`. Migrates an older schema forward (with a copy
+// of the file beside it, named FILE.vN) and refuses a newer one with a sentence that names both versions.
+Result<std::unique_ptr<Store>> open(std::string_view spec, std::string_view data_dir);
+
+}  // namespace starling::storage
