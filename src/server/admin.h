@@ -1,0 +1,61 @@
+#pragma once
+// The operator's interface: a table of named commands with JSON in and out. The control socket
+// (control_socket.h), the command line without a server, and later the web console call the same table. One
+// loop's thread.
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "base/error.h"
+#include "base/task.h"
+#include "jid/jid.h"
+#include "server/accounts.h"
+
+namespace starling::server {
+
+using Json = nlohmann::json;
+
+// What commands need of a live server. All are called on the control loop's thread.
+class Operations {
+ public:
+  virtual ~Operations() = default;
+
+  virtual Task<Json> status() = 0;    // an object: what `starling status` shows, in its order of keys
+  virtual Task<Json> sessions() = 0;  // an array of objects with at least "jid" (full) and "address"
+  virtual Task<Result<void>> kick(Jid full) = 0;   // not_found when there is no such session
+  virtual Task<Result<std::string>> reload() = 0;  // a sentence about what changed
+  // Called while the store still has the account, which goes when this has ended well: ends its sessions and
+  // subscriptions, and lets nobody log in to it from now on.
+  virtual Task<Result<void>> account_removed(Jid bare) = 0;
+  virtual Task<Result<void>> password_changed(Jid bare) = 0;  // ends the account's sessions
+};
+
+class Admin {
+ public:
+  using Handler = std::function<Task<Result<Json>>(Json params)>;
+  using Domains = std::function<std::vector<std::string>()>;
+
+  // `operations` may be nullptr: no server runs, and only the commands on accounts are there.
+  Admin(Accounts& accounts, Operations* operations, Domains domains);
+
+  void add(std::string name, Handler handler);
+  // Errors: invalid (no such command, or bad parameters, named), and those of the command.
+  Task<Result<Json>> run(std::string command, Json params);
+  [[nodiscard]] std::vector<std::string> commands() const;
+
+ private:
+  void add_user_commands();
+  void add_server_commands();
+  [[nodiscard]] Result<Jid> account_of(const Json& params) const;
+
+  Accounts& accounts_;
+  Operations* operations_;
+  Domains domains_;
+  std::map<std::string, Handler, std::less<>> handlers_;
+};
+
+}  // namespace starling::server
