@@ -1,8 +1,8 @@
 #pragma once
-// A thread's event loop over epoll: descriptors, timers, jobs from other threads. About the smallest that serves: one
-// epoll_wait a turn, then events, then posted jobs, then timers, then the turn-end hooks, in which each connection writes
-// what it queued, once.
-#include <atomic>
+// A thread's event loop over epoll: descriptors, timers, jobs from other threads. About the smallest that
+// serves: one epoll_wait a turn, then events, then posted jobs, then timers, then the turn-end hooks, in
+// which each connection writes what it queued, once. What a job or a watcher throws is logged, and the loop
+// goes on.
 #include <cstdint>
 #include <memory>
 
@@ -13,24 +13,30 @@ namespace starling::net {
 
 class Reactor final : public Loop {
  public:
+  // Watches one descriptor at a time, and outlives the watch.
   class Watcher {
    public:
     virtual ~Watcher() = default;
     virtual void on_events(std::uint32_t events) = 0;  // EPOLLIN, EPOLLOUT, EPOLLHUP, ...
+
+   private:
+    friend class Reactor;
+    int watched_ = -1;
   };
 
-  Reactor();
+  Reactor();  // throws std::system_error where the kernel gives no epoll or event descriptor
   ~Reactor() override;
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
 
-  // Level-triggered unless `events` says EPOLLET. Own thread. A watcher that was removed in this turn is not called.
+  // Level-triggered unless `events` says EPOLLET. Own thread (or before it runs). A watcher that was removed
+  // in this turn is not called, and one that takes over its descriptor's number does not see its events.
   Result<void> watch(int fd, std::uint32_t events, Watcher& watcher);
   void change(int fd, std::uint32_t events, Watcher& watcher);
-  void unwatch(int fd);
+  void unwatch(Watcher& watcher);  // before its descriptor is closed; of one that watches nothing: no effect
 
   void run();   // until stop(); sets Loop::current() for the time
-  void stop();  // any thread
+  void stop();  // any thread; before run(): the next run() returns at once
   // One turn: waits at most `longest` for something to happen. For embedding in another loop and for tests.
   void turn(Milliseconds longest);
   [[nodiscard]] int descriptor() const;  // readable when a turn has something to do (timers apart)
@@ -44,6 +50,7 @@ class Reactor final : public Loop {
 
  private:
   struct State;
+  void one_turn(Milliseconds longest);
   std::unique_ptr<State> state_;
 };
 

@@ -1,13 +1,15 @@
 #pragma once
 // TCP sockets on a Reactor: the ByteStream of real connections, and listeners that several reactors share.
-#include <atomic>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "net/byte_stream.h"
 #include "net/reactor.h"
+
+struct ssl_st;
 
 namespace starling::net {
 
@@ -24,7 +26,7 @@ class TcpStream final : public ByteStream, private Reactor::Watcher {
   // Takes the connected, non-blocking descriptor.
   TcpStream(int fd, std::string peer_address);
   ~TcpStream() override;
-  // (the members of ByteStream; attach() takes a Reactor)
+  // (the members of ByteStream; the loop of attach() is a Reactor)
   IoResult read(std::span<char> into) override;
   IoResult write(std::string_view bytes) override;
   Result<void> start_tls_server(std::shared_ptr<TlsContext> context) override;
@@ -41,6 +43,11 @@ class TcpStream final : public ByteStream, private Reactor::Watcher {
 
  private:
   void on_events(std::uint32_t events) override;
+  void deliver(std::uint32_t events, bool readable);
+  Result<void> start_tls(std::shared_ptr<TlsContext> context, Result<ssl_st*> made);
+  void finish_shutdown();
+  void schedule_read();
+  void update();
   struct State;
   std::unique_ptr<State> state_;
 };
@@ -50,9 +57,12 @@ class TcpListener {
  public:
   using Accept = std::move_only_function<void(std::unique_ptr<TcpStream>)>;
   // The error names the endpoint and, for a port in use, says so. No SO_REUSEPORT: a second server must fail.
+  // Errc::conflict: the port is in use; unavailable: this machine has no such address (IPv6 switched off);
+  // invalid: the host is no IP address; io: anything else.
   static Result<std::unique_ptr<TcpListener>> bind(const Endpoint& endpoint);
-  ~TcpListener();
-  // On the reactor's thread. When descriptors run out, accepting pauses for a while, and the log says so once.
+  ~TcpListener();  // after every reactor has remove()d it, or runs no more
+  // On the reactor's thread. When descriptors run out, accepting pauses for a while, and the log says so
+  // once.
   Result<void> add(Reactor& reactor, Accept accept);
   void remove(Reactor& reactor);
   [[nodiscard]] Endpoint endpoint() const;  // with the real port when 0 was asked for
