@@ -2,6 +2,7 @@
 // A parsed stanza: one block of bytes and one read-only tree over it. Every element knows its byte range, so forwarding
 // copies bytes and stripping a child leaves a range out. Nothing here is edited: what must differ is written anew (writer.h).
 // A Document may move between threads; its elements live as long as it does.
+#include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <memory>
@@ -95,6 +96,7 @@ class Document {
   // True when the bytes between the root's tags mean the same under any stanza start tag of a content namespace: each
   // prefix in use is declared inside, and the inherited default namespace is the stream's. If false, write() the children.
   [[nodiscard]] bool self_contained() const { return self_contained_; }
+  [[nodiscard]] std::size_t memory_bytes() const;  // what it allocated
 
  private:
   friend class TreeBuilder;

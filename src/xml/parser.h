@@ -7,16 +7,18 @@
 #include <string>
 #include <string_view>
 #include <variant>
-#include <vector>
 
 #include "xml/element.h"
 
 namespace starling::xml {
 
+// Trees are walked recursively, so there is a depth that no configuration exceeds.
+inline constexpr std::size_t kMaxDepth = 1000;
+
 struct Limits {
   std::size_t element_bytes = 262144;  // one top-level element, tags included
-  std::size_t depth = 100;             // of elements below the stream's root
-  std::size_t attributes = 100;        // of one element
+  std::size_t depth = 100;             // of elements below the stream's root; never more than kMaxDepth
+  std::size_t attributes = 100;        // of one element, namespace declarations included
   std::size_t children = 10000;        // elements in one top-level element, at any depth
 };
 
@@ -52,12 +54,13 @@ class StreamParser {
   ~StreamParser();
 
   // Consumes from the front of `input` up to and including the next event; NeedMore means that all of it was taken.
-  // After a ParseError or StreamClosed only reset() helps. White space between stanzas is skipped (and counted as life).
+  // After a ParseError or StreamClosed only reset() helps. White space before the header and between stanzas is skipped
+  // (and counted as life). What an event is made of does not depend on how the bytes were cut.
   ParseEvent next(std::string_view& input);
 
   // A new stream begins (RFC 6120 4.3.3): an XML declaration and a header come next.
   void reset();
-  void set_limits(Limits limits);
+  void set_limits(Limits limits);  // holds from the next element on
 
   [[nodiscard]] bool between_stanzas() const;      // nothing of an element, tag or header is held
   [[nodiscard]] std::size_t memory_bytes() const;  // what it holds now, for the accounting of sessions
