@@ -1,15 +1,21 @@
 #pragma once
-// What the server keeps. Three shapes: accounts, maps (one value per owner, kind and key) and the archive (an append-only
-// log of messages, of which the undelivered tail is what clients call offline messages). Drivers know SQL; nobody else does.
+// What the server keeps. Three shapes: accounts, maps (one value per owner, kind and key) and the archive (an
+// append-only log of messages, of which the undelivered tail is what clients call offline messages). Drivers
+// know SQL; nobody else does.
 //
-// Threads: every call is made on a loop's thread and its Task resumes there; no call blocks. Writes are queued to the one
-// writer and committed in groups; they take effect in the order in which commit() was called, over all loops that call
-// one after the other. A read sees every commit whose Task had ended before the read was called.
-// Errors: io (the environment), unavailable (closing), corrupt (what is stored is not what this version writes).
+// Threads: every call is made on a loop's thread and its Task resumes there, in a later turn; no call blocks.
+// A call is under way from the moment it is made, whether its Task is awaited or dropped. Writes are queued
+// to the one writer and committed in groups; they take effect in the order in which commit() was called, over
+// all loops that call one after the other. A read sees every commit whose Task had ended before the read was
+// called. Errors: conflict (must_be_new), io (the environment: none of the batch was written, later ones may
+// be), unavailable (closing, or the disk lags so far behind that the queue of writes is full), corrupt (what
+// is stored is not what this version writes).
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -38,25 +44,47 @@ struct Account {
 
 // One message of an account's archive.
 struct ArchivedMessage {
-  std::uint64_t id = 0;        // given by the store; grows with every append, never reused
-  std::string owner;           // bare JID whose archive it is in
-  std::string peer;            // bare JID of the other side
-  std::int64_t stamp_ms = 0;   // milliseconds since 1970, when the server took it
-  bool undelivered = false;    // part of the owner's undelivered tail
-  std::string stanza;          // the whole stanza, as written for a stream of jabber:client
+  std::uint64_t id = 0;       // given by the store; grows with every append, never reused
+  std::string owner;          // bare JID whose archive it is in
+  std::string peer;           // bare JID of the other side
+  std::int64_t stamp_ms = 0;  // milliseconds since 1970, when the server took it
+  bool undelivered = false;   // part of the owner's undelivered tail
+  std::string stanza;         // the whole stanza, as written for a stream of jabber:client
   bool operator==(const ArchivedMessage&) const = default;
 };
 
 // One write of a batch.
-struct PutAccount { Account account; bool must_be_new = false; };  // must_be_new: the batch fails with conflict if it exists
-struct DeleteAccount { std::string jid; };                         // with all that its JID owns, in every shape
-struct PutValue { std::string owner, kind, key, value; };
-struct DeleteValue { std::string owner, kind, key; };
-struct DeleteKind { std::string owner, kind; };
-struct Append { ArchivedMessage message; };                         // its id is ignored and given by the store
-struct MarkDelivered { std::string owner; std::uint64_t up_to = 0; };  // ids up to and including it leave the tail
-struct MarkOneDelivered { std::string owner; std::uint64_t id = 0; };
-using Write = std::variant<PutAccount, DeleteAccount, PutValue, DeleteValue, DeleteKind, Append, MarkDelivered, MarkOneDelivered>;
+struct PutAccount {
+  Account account;
+  bool must_be_new = false;
+};  // must_be_new: the batch fails with conflict if it exists
+struct DeleteAccount {
+  std::string jid;
+};  // with all that its JID owns, in every shape
+struct PutValue {
+  std::string owner, kind, key, value;
+};
+struct DeleteValue {
+  std::string owner, kind, key;
+};
+struct DeleteKind {
+  std::string owner, kind;
+};
+// Its id is ignored and given by the store. Nothing reads a message that is not undelivered, so for now such
+// a one gets an id and no row; likewise one that was marked delivered is gone.
+struct Append {
+  ArchivedMessage message;
+};
+struct MarkDelivered {
+  std::string owner;
+  std::uint64_t up_to = 0;
+};  // ids up to and including it leave the tail
+struct MarkOneDelivered {
+  std::string owner;
+  std::uint64_t id = 0;
+};
+using Write = std::variant<PutAccount, DeleteAccount, PutValue, DeleteValue, DeleteKind, Append,
+                           MarkDelivered, MarkOneDelivered>;
 
 // All of it or nothing of it.
 using Batch = std::vector<Write>;
@@ -67,7 +95,7 @@ struct Committed {
 
 struct TailSize {
   std::size_t messages = 0;
-  std::size_t bytes = 0;
+  std::size_t bytes = 0;  // of their stanzas
 };
 
 using Entries = std::vector<std::pair<std::string, std::string>>;  // key and value, sorted by key
@@ -79,26 +107,33 @@ class Store {
   virtual Task<Result<Committed>> commit(Batch batch) = 0;
 
   virtual Task<Result<std::optional<Account>>> account(std::string jid) = 0;
-  // Bare JIDs in order, after `after`, at most `limit`.
-  virtual Task<Result<std::vector<std::string>>> accounts(std::string domain, std::string after, std::size_t limit) = 0;
+  // Bare JIDs in order of their bytes, after `after`, at most `limit`. The empty domain is every domain.
+  virtual Task<Result<std::vector<std::string>>> accounts(std::string domain, std::string after,
+                                                          std::size_t limit) = 0;
   virtual Task<Result<std::size_t>> count_accounts() = 0;
 
-  virtual Task<Result<std::optional<std::string>>> value(std::string owner, std::string kind, std::string key) = 0;
+  virtual Task<Result<std::optional<std::string>>> value(std::string owner, std::string kind,
+                                                         std::string key) = 0;
   virtual Task<Result<Entries>> values(std::string owner, std::string kind) = 0;
-  // Values of several kinds of one owner in one read, in the order asked: what an account needs at its first login.
+  // Values of several kinds of one owner in one read, in the order asked: what an account needs at its first
+  // login.
   virtual Task<Result<std::vector<Entries>>> values_of(std::string owner, std::vector<std::string> kinds) = 0;
 
   // The oldest undelivered messages with an id above `after`.
-  virtual Task<Result<std::vector<ArchivedMessage>>> undelivered(std::string owner, std::uint64_t after, std::size_t limit) = 0;
+  virtual Task<Result<std::vector<ArchivedMessage>>> undelivered(std::string owner, std::uint64_t after,
+                                                                 std::size_t limit) = 0;
   virtual Task<Result<TailSize>> undelivered_size(std::string owner) = 0;
 
-  // Everything committed is on disk and every Task has ended when this returns; after it calls fail with unavailable.
-  // Blocks: call it after the loops have stopped, or from a tool.
+  // When this returns every write that was queued is on disk and the result of every call was posted to its
+  // loop (whose object must still exist); calls from now on fail with unavailable. Blocks: call it after the
+  // loops have stopped, or from a tool. The destructor does it too.
   virtual void close() = 0;
 };
 
-// `spec` is `sqlite:FILE` or `memory:`. A relative FILE is under `data_dir`. Migrates an older schema forward (with a copy
-// of the file beside it, named FILE.vN) and refuses a newer one with a sentence that names both versions.
+// `spec` is `sqlite:FILE` or `memory:`. A relative FILE is under `data_dir`. Migrates an older schema forward
+// (with a copy of the file beside it, named FILE.vN) and refuses a newer one with a sentence that names both
+// versions. Blocks. Errors: invalid (the spec), io, conflict (a newer schema, another program's database),
+// corrupt.
 Result<std::unique_ptr<Store>> open(std::string_view spec, std::string_view data_dir);
 
 }  // namespace starling::storage

@@ -1,0 +1,70 @@
+#pragma once
+// What drivers share.
+#include <algorithm>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "storage/store.h"
+
+namespace starling::storage::detail {
+
+// The Task of a call that is already under way.
+template <class T>
+Task<T> wait_for(Completion<T> completion) {
+  co_return co_await completion;
+}
+
+// The Task of a call whose result is known: ends in a later turn like every other.
+template <class T>
+Task<T> ready(T value) {
+  Completion<T> completion;
+  completion.resolver()(std::move(value));
+  return wait_for(std::move(completion));
+}
+
+inline std::string_view domain_of(std::string_view bare_jid) {
+  const auto at = bare_jid.find('@');
+  return at == std::string_view::npos ? bare_jid : bare_jid.substr(at + 1);
+}
+
+std::unexpected<Error> closed();
+
+// The error of the first PutAccount of `batch` that must be new and is not, taking the batch's earlier writes
+// into account; Errc::conflict. `exists(jid)` returns Result<bool>.
+template <class Exists>
+Result<void> check_new(const Batch& batch, Exists exists) {
+  std::vector<std::pair<std::string_view, bool>> changed;
+  for (const auto& write : batch) {
+    if (const auto* put = std::get_if<PutAccount>(&write)) {
+      if (put->must_be_new) {
+        Result<bool> there = false;
+        const auto known = std::find_if(changed.rbegin(), changed.rend(),
+                                        [&](const auto& change) { return change.first == put->account.jid; });
+        if (known != changed.rend()) {
+          there = known->second;
+        } else {
+          there = exists(put->account.jid);
+        }
+        if (!there) return std::unexpected(std::move(there.error()));
+        if (*there)
+          return fail(Errc::conflict, fmt::format("The account {} exists already.", put->account.jid));
+      }
+      changed.emplace_back(put->account.jid, true);
+    } else if (const auto* gone = std::get_if<DeleteAccount>(&write)) {
+      changed.emplace_back(gone->jid, false);
+    }
+  }
+  return {};
+}
+
+template <class... F>
+struct Overloaded : F... {
+  using F::operator()...;
+};
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;
+
+}  // namespace starling::storage::detail

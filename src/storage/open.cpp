@@ -1,0 +1,26 @@
+#include <filesystem>
+
+#include "storage/detail.h"
+#include "storage/memory/memory_store.h"
+#include "storage/sqlite/sqlite_store.h"
+
+namespace starling::storage {
+
+std::unexpected<Error> detail::closed() {
+  return fail(Errc::unavailable, "The store is closed: the server is shutting down.");
+}
+
+Result<std::unique_ptr<Store>> open(std::string_view spec, std::string_view data_dir) {
+  constexpr std::string_view kSqlite = "sqlite:";
+  if (spec == "memory:") return std::make_unique<MemoryStore>();
+  if (spec.starts_with(kSqlite) && spec.size() > kSqlite.size()) {
+    // An absolute FILE replaces the left side of `/`.
+    const auto file = std::filesystem::path(data_dir) / spec.substr(kSqlite.size());
+    auto opened = sqlite::SqliteStore::open(file.string());
+    if (!opened) return std::unexpected(std::move(opened.error()));
+    return std::move(*opened);
+  }
+  return fail(Errc::invalid, fmt::format("'{}' is no store; expected sqlite:FILE or memory:", spec));
+}
+
+}  // namespace starling::storage

@@ -1,0 +1,89 @@
+#pragma once
+// Reads of the database, on threads and connections of their own: they see the last commit and wait for no
+// writer.
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "storage/sqlite/database.h"
+#include "storage/sqlite/tail_index.h"
+#include "storage/store.h"
+
+namespace starling::storage::sqlite {
+
+// One connection, opened at the first read; its calls block. One thread.
+class Reader {
+ public:
+  Reader(std::string file, const TailIndex& tails) : file_(std::move(file)), tails_(tails) {}
+
+  Result<std::optional<Account>> account(const std::string& jid);
+  Result<std::vector<std::string>> accounts(const std::string& domain, const std::string& after,
+                                            std::size_t limit);
+  Result<std::size_t> count_accounts();
+  Result<std::optional<std::string>> value(const std::string& owner, const std::string& kind,
+                                           const std::string& key);
+  Result<std::vector<Entries>> values_of(const std::string& owner, const std::vector<std::string>& kinds);
+  Result<std::vector<ArchivedMessage>> undelivered(const std::string& owner, std::uint64_t after,
+                                                   std::size_t limit);
+
+ private:
+  // Prepared on first use.
+  struct Query {
+    const char* text;
+    std::optional<Statement> statement = std::nullopt;
+  };
+  Result<Statement*> use(Query& query);
+  // Runs `read` on one state of the database.
+  template <class T, class Read>
+  Result<T> in_snapshot(Read read);
+
+  std::string file_;
+  const TailIndex& tails_;
+  Database database_;
+  Query begin_{"BEGIN"};
+  Query end_{"COMMIT"};
+  Query account_{
+      "SELECT sha1_salt, sha1_stored, sha1_server, sha1_iterations, sha256_salt, sha256_stored, "
+      "sha256_server, sha256_iterations, disabled, created_at, last_seen, last_status FROM account "
+      "WHERE jid=?1"};
+  Query accounts_{"SELECT jid FROM account WHERE jid>?1 ORDER BY jid LIMIT ?2"};
+  Query accounts_of_domain_{"SELECT jid FROM account WHERE jid>?1 AND domain=?3 ORDER BY jid LIMIT ?2"};
+  Query count_{"SELECT count(*) FROM account"};
+  Query value_{"SELECT value FROM value WHERE owner=?1 AND kind=?2 AND key=?3"};
+  Query values_{"SELECT key, value FROM value WHERE owner=?1 AND kind=?2 ORDER BY key"};
+  Query message_{"SELECT owner, peer, stamp_ms, stanza FROM message WHERE id=?1"};
+};
+
+// The threads, started when reads come.
+class Readers {
+ public:
+  using Read = std::move_only_function<void(Reader&)>;
+
+  Readers(std::string file, const TailIndex& tails) : file_(std::move(file)), tails_(tails) {}
+  ~Readers() { close(); }
+  Readers(const Readers&) = delete;
+  Readers& operator=(const Readers&) = delete;
+
+  // Any thread. False when closed.
+  bool submit(Read read);
+  // Ends when all reads that wait are done.
+  void close();
+
+ private:
+  static constexpr std::size_t kThreads = 2;
+  void run();
+
+  std::string file_;
+  const TailIndex& tails_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Read> queue_;
+  std::size_t idle_ = 0;
+  bool closing_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace starling::storage::sqlite

@@ -1,0 +1,401 @@
+#include "storage/sqlite/writer.h"
+
+#include <algorithm>
+#include <limits>
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "base/log.h"
+#include "storage/detail.h"
+#include "storage/sqlite/schema.h"
+
+namespace starling::storage::sqlite {
+namespace {
+
+using std::chrono::milliseconds;
+
+// A full queue means a disk that stands still: better an error now than memory without end.
+constexpr std::size_t kMaxQueuedBytes = std::size_t{64} << 20;
+// When batches come from several sides a commit waits this long for company: it costs as much for one row as
+// for fifty.
+constexpr milliseconds kGather{2};
+constexpr std::size_t kEnough = 64;  // batches that need no more company
+// The log is moved into the database when nobody has written for a moment, or at this length at the latest.
+constexpr milliseconds kIdle{200};
+constexpr int kMaxLogPages = 8192;
+constexpr std::uint64_t kReserveIds = 1 << 16;
+constexpr std::int64_t kFreePagesKept = 1024;
+
+// These have an effect only before the first table is made, and write nothing.
+constexpr const char* kNewFile = "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL";
+constexpr const char* kPragmas = R"sql(
+PRAGMA journal_mode=WAL;
+PRAGMA synchronous=FULL;
+PRAGMA wal_autocheckpoint=0;
+PRAGMA journal_size_limit=67108864;
+PRAGMA secure_delete=OFF;
+PRAGMA cache_size=-1024;
+)sql";
+// A limit that fills by use.
+constexpr const char* kWorkingCache = "PRAGMA cache_size=-32768";
+
+int note_log_pages(void* pages, sqlite3* /*database*/, const char* /*name*/, int in_log) {
+  *static_cast<int*>(pages) = in_log;
+  return SQLITE_OK;
+}
+
+std::size_t size_of(const Batch& batch) {
+  std::size_t size = sizeof(Write) * batch.size();
+  for (const auto& write : batch) {
+    if (const auto* append = std::get_if<Append>(&write)) size += append->message.stanza.size();
+    if (const auto* put = std::get_if<PutValue>(&write)) size += put->value.size();
+  }
+  return size;
+}
+
+}  // namespace
+
+Result<void> Writer::open(const std::string& file, std::span<const char* const> steps) {
+  if (auto done = database_.open(file, Database::Access::create); !done) return done;
+  if (auto done = database_.execute(kNewFile); !done) return done;
+  const auto version = check_version(database_, steps);
+  if (!version) return std::unexpected(version.error());
+  if (auto done = database_.execute(kPragmas); !done) return done;
+  if (auto done = migrate(database_, steps, *version); !done) return done;
+  if (auto done = prepare(); !done) return done;
+  if (auto done = fill_tails(); !done) return done;
+  if (auto done = database_.execute(kWorkingCache); !done) return done;
+  sqlite3_wal_hook(database_.raw(), note_log_pages, &log_pages_);
+  thread_ = std::thread([this] { run(); });
+  return {};
+}
+
+Result<void> Writer::prepare() {
+  const std::pair<Statement*, const char*> all[] = {
+      {&sql_.begin, "BEGIN IMMEDIATE"},
+      {&sql_.commit, "COMMIT"},
+      {&sql_.rollback, "ROLLBACK"},
+      {&sql_.has_account, "SELECT 1 FROM account WHERE jid=?1"},
+      {&sql_.put_account,
+       "INSERT INTO account VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14) ON CONFLICT (jid) DO "
+       "UPDATE SET "
+       "sha1_salt=?3, sha1_stored=?4, sha1_server=?5, sha1_iterations=?6, sha256_salt=?7, sha256_stored=?8, "
+       "sha256_server=?9, sha256_iterations=?10, disabled=?11, created_at=?12, last_seen=?13, "
+       "last_status=?14"},
+      {&sql_.delete_account, "DELETE FROM account WHERE jid=?1"},
+      {&sql_.delete_owner, "DELETE FROM value WHERE owner=?1"},
+      {&sql_.put_value, "INSERT OR REPLACE INTO value VALUES (?1,?2,?3,?4)"},
+      {&sql_.delete_value, "DELETE FROM value WHERE owner=?1 AND kind=?2 AND key=?3"},
+      {&sql_.delete_kind, "DELETE FROM value WHERE owner=?1 AND kind=?2"},
+      {&sql_.append, "INSERT INTO message VALUES (?1,?2,?3,?4,1,?5)"},
+      {&sql_.delete_message, "DELETE FROM message WHERE id=?1"},
+      {&sql_.reserve_ids, "UPDATE meta SET value=?1 WHERE name='ids_reserved'"},
+  };
+  for (const auto& [statement, text] : all) {
+    auto prepared = database_.prepare(text);
+    if (!prepared) return std::unexpected(std::move(prepared.error()));
+    *statement = std::move(*prepared);
+  }
+  return {};
+}
+
+Result<void> Writer::fill_tails() {
+  const auto reserved = database_.integer("SELECT value FROM meta WHERE name='ids_reserved'");
+  if (!reserved) return std::unexpected(reserved.error());
+  if (*reserved < 0)
+    return fail(Errc::corrupt, fmt::format("{} has a negative message id.", database_.file()));
+  reserved_ = static_cast<std::uint64_t>(*reserved);
+  next_id_ = reserved_ + 1;
+
+  auto scan =
+      database_.prepare("SELECT id, owner, length(stanza) FROM message WHERE undelivered=1 ORDER BY id");
+  if (!scan) return std::unexpected(std::move(scan.error()));
+  for (;;) {
+    const auto row = scan->step();
+    if (!row) return std::unexpected(row.error());
+    if (!*row) return {};
+    const auto id = static_cast<std::uint64_t>(scan->integer(0));
+    if (id == 0 || id > reserved_)
+      return fail(Errc::corrupt,
+                  fmt::format("{} has a message with the id {}, which was never given; restore it from a "
+                              "copy.",
+                              database_.file(), scan->integer(0)));
+    tails_.apply(
+        {TailChange::Kind::append, static_cast<std::uint32_t>(scan->integer(2)), id, scan->bytes(1)});
+  }
+}
+
+void Writer::commit(Batch batch, Resolver answer) {
+  const std::size_t bytes = size_of(batch);
+  bool wake = false;
+  std::optional<Error> refused;
+  {
+    std::lock_guard lock(mutex_);
+    if (closing_) {
+      refused = detail::closed().error();
+    } else if (queued_bytes_ + bytes > kMaxQueuedBytes && !queue_.empty()) {
+      refused =
+          Error{Errc::unavailable, "The disk does not keep up with what is to be stored; try again later."};
+    } else {
+      queue_.push_back({std::move(batch), Loop::current(), answer, Committed{}});
+      queued_bytes_ += bytes;
+      // A writer that gathers company looks at the clock, and at the queue once there is enough.
+      wake = waiting_ && (queue_.size() == 1 || queue_.size() == kEnough);
+    }
+  }
+  if (wake) wake_.notify_one();
+  if (refused) answer(std::unexpected(std::move(*refused)));
+}
+
+void Writer::close() {
+  {
+    std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+  sql_ = {};
+  database_.close();
+}
+
+Writer::Group Writer::next_group() {
+  std::unique_lock lock(mutex_);
+  waiting_ = true;
+  const auto something = [this] { return !queue_.empty() || closing_; };
+  if (log_pages_ == 0) {
+    wake_.wait(lock, something);
+  } else {
+    wake_.wait_for(lock, kIdle, something);
+  }
+  if (crowded_ && !queue_.empty())
+    wake_.wait_for(lock, kGather, [this] { return queue_.size() >= kEnough || closing_; });
+  waiting_ = false;
+  queued_bytes_ = 0;
+  return std::exchange(queue_, {});
+}
+
+void Writer::run() {
+  pthread_setname_np(pthread_self(), "store-writer");
+  for (;;) {
+    Group group = next_group();
+    if (!group.empty()) {
+      crowded_ = group.size() > 1;
+      write_group(group);
+      answer(std::move(group));
+      if (log_pages_ >= kMaxLogPages) checkpoint();
+      continue;
+    }
+    crowded_ = false;
+    {
+      std::lock_guard lock(mutex_);
+      if (closing_ && queue_.empty()) break;
+    }
+    tidy();
+  }
+  if (log_pages_ != 0) checkpoint();
+}
+
+// All that fails by itself is checked before anything is written, so a group needs no savepoints: when a
+// statement fails it is the environment, and the whole group is undone.
+void Writer::write_group(Group& group) {
+  changes_.clear();
+  gone_ids_.clear();
+  new_ids_.clear();
+  changes_indexed_ = 0;
+  const auto reserved = reserved_;
+
+  if (auto written = write_all(group); !written) {
+    log::error("storage: {} writes failed: {}", group.size(), written.error().message);
+    // After some failures SQLite has rolled back by itself.
+    if (sqlite3_get_autocommit(database_.raw()) == 0)
+      if (auto undone = sql_.rollback.run(); !undone) log::error("storage: {}", undone.error().message);
+    reserved_ = reserved;
+    for (auto& request : group) request.result = std::unexpected(written.error());
+    return;
+  }
+  transactions_.fetch_add(1, std::memory_order_relaxed);
+  for (const auto& change : changes_) tails_.apply(change);
+}
+
+Result<void> Writer::write_all(Group& group) {
+  if (auto done = sql_.begin.run(); !done) return done;
+  for (auto& request : group)
+    if (auto done = write_batch(request); !done) return done;
+  if (auto done = delete_gone(); !done) return done;
+  if (auto done = reserve_ids(); !done) return done;
+  return sql_.commit.run();
+}
+
+Result<void> Writer::write_batch(Request& request) {
+  auto fresh = detail::check_new(request.batch, [this](const std::string& jid) {
+    Using scope(sql_.has_account);
+    return sql_.has_account.bind(1, jid).step();
+  });
+  if (!fresh) {
+    if (fresh.error().code != Errc::conflict) return fresh;
+    request.result = std::unexpected(std::move(fresh.error()));
+    return {};
+  }
+  for (const auto& one : request.batch) {
+    auto done = std::visit([&](const auto& that) { return write(that, *request.result); }, one);
+    if (!done) return done;
+  }
+  return {};
+}
+
+Result<void> Writer::write(const PutAccount& put, Committed& /*committed*/) {
+  const auto& account = put.account;
+  return sql_.put_account.bind(1, account.jid)
+      .bind(2, detail::domain_of(account.jid))
+      .bind_blob(3, account.sha1.salt)
+      .bind_blob(4, account.sha1.stored_key)
+      .bind_blob(5, account.sha1.server_key)
+      .bind(6, std::int64_t{account.sha1.iterations})
+      .bind_blob(7, account.sha256.salt)
+      .bind_blob(8, account.sha256.stored_key)
+      .bind_blob(9, account.sha256.server_key)
+      .bind(10, std::int64_t{account.sha256.iterations})
+      .bind(11, std::int64_t{account.disabled})
+      .bind(12, account.created_at)
+      .bind(13, account.last_seen)
+      .bind(14, account.last_status)
+      .run();
+}
+
+Result<void> Writer::write(const DeleteAccount& gone, Committed& /*committed*/) {
+  doom(gone.jid, std::numeric_limits<std::uint64_t>::max());
+  changes_.push_back({TailChange::Kind::remove_all, 0, 0, gone.jid});
+  if (auto done = sql_.delete_owner.bind(1, gone.jid).run(); !done) return done;
+  return sql_.delete_account.bind(1, gone.jid).run();
+}
+
+Result<void> Writer::write(const PutValue& put, Committed& /*committed*/) {
+  return sql_.put_value.bind(1, put.owner).bind(2, put.kind).bind(3, put.key).bind(4, put.value).run();
+}
+
+Result<void> Writer::write(const DeleteValue& gone, Committed& /*committed*/) {
+  return sql_.delete_value.bind(1, gone.owner).bind(2, gone.kind).bind(3, gone.key).run();
+}
+
+Result<void> Writer::write(const DeleteKind& gone, Committed& /*committed*/) {
+  return sql_.delete_kind.bind(1, gone.owner).bind(2, gone.kind).run();
+}
+
+Result<void> Writer::write(const Append& append, Committed& committed) {
+  const auto& message = append.message;
+  const std::uint64_t id = next_id_++;
+  committed.appended.push_back(id);
+  if (!message.undelivered) return {};
+  changes_.push_back(
+      {TailChange::Kind::append, static_cast<std::uint32_t>(message.stanza.size()), id, message.owner});
+  return sql_.append.bind(1, static_cast<std::int64_t>(id))
+      .bind(2, message.owner)
+      .bind(3, message.peer)
+      .bind(4, message.stamp_ms)
+      .bind_blob(5, message.stanza)
+      .run();
+}
+
+// A delivered message has no reader until there is an archive to page through: its row goes.
+Result<void> Writer::write(const MarkDelivered& mark, Committed& /*committed*/) {
+  doom(mark.owner, mark.up_to);
+  changes_.push_back({TailChange::Kind::remove_up_to, 0, mark.up_to, mark.owner});
+  return {};
+}
+
+Result<void> Writer::write(const MarkOneDelivered& mark, Committed& /*committed*/) {
+  index_new_appends();
+  const auto fresh = new_ids_.find(mark.owner);
+  const bool is_new = fresh != new_ids_.end() && std::ranges::binary_search(fresh->second, mark.id);
+  if (!is_new && !tails_.contains(mark.owner, mark.id)) return {};
+  gone_ids_.push_back(mark.id);
+  changes_.push_back({TailChange::Kind::remove_one, 0, mark.id, mark.owner});
+  return {};
+}
+
+// Notes the rows of a tail up to an id for deletion, those of this group too. The index still has what
+// earlier writes of the group removed; an id that is noted twice does no harm.
+void Writer::doom(std::string_view owner, std::uint64_t up_to) {
+  tails_.collect(owner, 0, up_to, std::numeric_limits<std::size_t>::max(), gone_ids_);
+  index_new_appends();
+  if (const auto fresh = new_ids_.find(owner); fresh != new_ids_.end())
+    for (const auto id : fresh->second)
+      if (id <= up_to) gone_ids_.push_back(id);
+}
+
+void Writer::index_new_appends() {
+  for (; changes_indexed_ < changes_.size(); ++changes_indexed_) {
+    const auto& change = changes_[changes_indexed_];
+    if (change.kind == TailChange::Kind::append) new_ids_[change.owner].push_back(change.id);
+  }
+}
+
+// Sorted, since rows that lie together share pages, and dirty pages are what a write costs.
+Result<void> Writer::delete_gone() {
+  std::ranges::sort(gone_ids_);
+  gone_ids_.erase(std::ranges::unique(gone_ids_).begin(), gone_ids_.end());
+  for (const auto id : gone_ids_)
+    if (auto done = sql_.delete_message.bind(1, static_cast<std::int64_t>(id)).run(); !done) return done;
+  return {};
+}
+
+// Ids are reserved by the thousands: a mark that is written now and then is all it takes for none to be given
+// twice, even when the rows that had them are gone.
+Result<void> Writer::reserve_ids() {
+  if (next_id_ <= reserved_ + 1) return {};
+  reserved_ = next_id_ + kReserveIds;
+  return sql_.reserve_ids.bind(1, static_cast<std::int64_t>(reserved_)).run();
+}
+
+// One job for all answers of a loop. One that throws, which only the environment makes it do, does not
+// silence the rest.
+void Writer::Answers::operator()() {
+  while (next < group.size()) {
+    auto& request = group[next++];
+    try {
+      request.answer.here(std::move(request.result));
+    } catch (...) {
+      if (next < group.size()) Loop::current()->post(std::move(*this));
+      throw;
+    }
+  }
+}
+
+void Writer::answer(Group group) {
+  std::vector<std::pair<Loop*, Group>> loops;
+  for (auto& request : group) {
+    auto found = std::ranges::find(loops, request.loop, &std::pair<Loop*, Group>::first);
+    if (found == loops.end()) {
+      found = loops.emplace(loops.end(), request.loop, Group());
+      found->second.reserve(group.size());
+    }
+    found->second.push_back(std::move(request));
+  }
+  for (auto& [loop, requests] : loops) loop->post(Answers{std::move(requests)});
+}
+
+void Writer::checkpoint() {
+  int in_log = 0;
+  int moved = 0;
+  const int code =
+      sqlite3_wal_checkpoint_v2(database_.raw(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
+  if (code != SQLITE_OK && code != SQLITE_BUSY)
+    log::error("storage: {}", database_.error(code).error().message);
+  // What a reader still holds back is moved the next time; the count starts anew, lest every group tried
+  // again.
+  log_pages_ = 0;
+}
+
+// When nobody writes: the log goes into the database, and pages that have become free go back to the disk,
+// some at a time.
+void Writer::tidy() {
+  if (log_pages_ == 0) return;
+  checkpoint();
+  const auto free = database_.integer("PRAGMA freelist_count");
+  if (free && *free > kFreePagesKept)
+    if (auto done = database_.execute("PRAGMA incremental_vacuum(500)"); !done)
+      log::error("storage: {}", done.error().message);
+}
+
+}  // namespace starling::storage::sqlite

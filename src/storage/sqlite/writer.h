@@ -1,0 +1,108 @@
+#pragma once
+// The one thread that writes. It takes all batches that wait, runs them in one transaction, commits once, and
+// answers with one post a loop. While it waits for the disk the next group gathers.
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "storage/sqlite/database.h"
+#include "storage/sqlite/tail_index.h"
+#include "storage/store.h"
+
+namespace starling::storage::sqlite {
+
+class Writer {
+ public:
+  using Resolver = Completion<Result<Committed>>::Resolver;
+
+  explicit Writer(TailIndex& tails) : tails_(tails) {}
+  ~Writer() { close(); }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  // Opens or makes the database, migrates it, fills the tail index and starts the thread. Call once.
+  Result<void> open(const std::string& file, std::span<const char* const> steps);
+
+  // Any loop's thread; answers on that loop.
+  void commit(Batch batch, Resolver answer);
+
+  // Writes what waits, moves the log into the database and ends the thread.
+  void close();
+
+  [[nodiscard]] std::uint64_t transactions() const { return transactions_; }
+
+ private:
+  struct Request {
+    Batch batch;
+    Loop* loop;
+    Resolver answer;
+    Result<Committed> result;
+  };
+  using Group = std::vector<Request>;
+  struct Answers {
+    Group group;
+    std::size_t next = 0;
+    void operator()();
+  };
+
+  struct Statements {
+    Statement begin, commit, rollback, has_account, put_account, delete_account, delete_owner, put_value,
+        delete_value, delete_kind, append, delete_message, reserve_ids;
+  };
+
+  Result<void> prepare();
+  Result<void> fill_tails();
+
+  void run();
+  // The next group, or an empty one when it is time to tidy up.
+  Group next_group();
+  void write_group(Group& group);
+  Result<void> write_all(Group& group);
+  Result<void> write_batch(Request& request);
+  Result<void> write(const PutAccount& put, Committed& committed);
+  Result<void> write(const DeleteAccount& gone, Committed& committed);
+  Result<void> write(const PutValue& put, Committed& committed);
+  Result<void> write(const DeleteValue& gone, Committed& committed);
+  Result<void> write(const DeleteKind& gone, Committed& committed);
+  Result<void> write(const Append& append, Committed& committed);
+  Result<void> write(const MarkDelivered& mark, Committed& committed);
+  Result<void> write(const MarkOneDelivered& mark, Committed& committed);
+  Result<void> delete_gone();
+  Result<void> reserve_ids();
+  void doom(std::string_view owner, std::uint64_t up_to);
+  void index_new_appends();
+  static void answer(Group group);
+  void checkpoint();
+  void tidy();
+
+  TailIndex& tails_;
+  Database database_;
+  Statements sql_;
+
+  // Of the thread alone.
+  std::uint64_t next_id_ = 1;
+  std::uint64_t reserved_ = 0;           // as it is in the database: ids up to it may have been given
+  int log_pages_ = 0;                    // in the write-ahead log and not yet in the database
+  bool crowded_ = false;                 // the last group had more than one batch
+  std::vector<TailChange> changes_;      // of this group, for the index once it is committed
+  std::vector<std::uint64_t> gone_ids_;  // rows that this group deletes
+  // Ids that this group has appended, by owner, from the first changes_; made only for groups that also
+  // remove.
+  std::unordered_map<std::string_view, std::vector<std::uint64_t>> new_ids_;
+  std::size_t changes_indexed_ = 0;
+
+  std::atomic<std::uint64_t> transactions_ = 0;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  Group queue_;
+  std::size_t queued_bytes_ = 0;
+  bool waiting_ = false;
+  bool closing_ = false;
+  std::thread thread_;
+};
+
+}  // namespace starling::storage::sqlite
