@@ -1,0 +1,397 @@
+// What is SQLite's own: the file, its schema, group commit, and what happens when the disk or the file is
+// bad.
+#include "storage/sqlite/sqlite_store.h"
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include "storage/sqlite/schema.h"
+#include "support/virtual_loop.h"
+
+namespace starling::storage::sqlite {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class CountingLoop : public VirtualLoop {
+ public:
+  void post(Job job) override {
+    ++posts;
+    VirtualLoop::post(std::move(job));
+  }
+  std::atomic<int> posts = 0;
+};
+
+class SqliteStoreTest : public testing::Test {
+ protected:
+  SqliteStoreTest() {
+    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+    directory_ =
+        std::filesystem::path(testing::TempDir()) /
+        fmt::format("{}-{}", test->name(), std::chrono::steady_clock::now().time_since_epoch().count());
+    std::filesystem::create_directories(directory_);
+    file_ = (directory_ / "test.db").string();
+  }
+  ~SqliteStoreTest() override {
+    store_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  void open(std::span<const char* const> steps = schema()) {
+    store_.reset();
+    auto opened = SqliteStore::open(file_, steps);
+    if (!opened) throw std::runtime_error(opened.error().message);
+    store_ = std::move(*opened);
+  }
+  Error open_fails(std::span<const char* const> steps = schema()) {
+    store_.reset();
+    auto opened = SqliteStore::open(file_, steps);
+    return opened ? Error{Errc::invalid, "it opened"} : opened.error();
+  }
+  Result<Committed> commit(Batch batch) {
+    return loop_.get([&] { return store_->commit(std::move(batch)); });
+  }
+  std::vector<std::string> stanzas(const std::string& owner) {
+    std::vector<std::string> texts;
+    for (auto& message : loop_.get([&] { return store_->undelivered(owner, 0, 1000); }).value())
+      texts.push_back(message.stanza);
+    return texts;
+  }
+  TailSize size(const std::string& owner) {
+    return loop_.get([&] { return store_->undelivered_size(owner); }).value();
+  }
+  std::optional<std::string> value(const std::string& key) {
+    return loop_.get([&] { return store_->value("ann@x", "k", key); }).value();
+  }
+  // Another connection to the same file, as a person with SQLite's shell has.
+  Database& shell() {
+    if (!shell_.is_open() && !shell_.open(file_, Database::Access::write))
+      throw std::runtime_error("no shell");
+    return shell_;
+  }
+  void sql(const std::string& text) {
+    if (auto done = shell().execute(text); !done) throw std::runtime_error(done.error().message);
+  }
+  std::int64_t ask(const std::string& text) { return shell().integer(text).value(); }
+  // The file without a log beside it.
+  void close() {
+    store_.reset();
+    shell_.close();
+  }
+
+  CountingLoop loop_;
+  std::filesystem::path directory_;
+  std::string file_;
+  std::unique_ptr<SqliteStore> store_;
+  Database shell_;
+};
+
+Append message(std::string owner, std::string stanza) {
+  return {{.owner = std::move(owner),
+           .peer = "p@x",
+           .stamp_ms = 1,
+           .undelivered = true,
+           .stanza = std::move(stanza)}};
+}
+
+TEST_F(SqliteStoreTest, KeepsEverythingOverReopening) {
+  open();
+  const Account ann{
+      .jid = "ann@x", .sha1 = {"s", "k", "v", 1}, .sha256 = {"S", "K", "V", 2}, .created_at = 7};
+  ASSERT_TRUE(commit({PutAccount{ann}, PutValue{"ann@x", "k", "a", "1"}, message("ann@x", "one"),
+                      message("bob@x", "two"), message("ann@x", "three")}));
+  open();
+  EXPECT_EQ(loop_.get([&] { return store_->account("ann@x"); }).value(), ann);
+  EXPECT_EQ(value("a"), "1");
+  EXPECT_THAT(stanzas("ann@x"), ElementsAre("one", "three"));
+  EXPECT_THAT(stanzas("bob@x"), ElementsAre("two"));
+  EXPECT_EQ(size("ann@x").messages, 2U);
+  EXPECT_EQ(size("ann@x").bytes, 8U);
+}
+
+TEST_F(SqliteStoreTest, GivesNoIdTwiceAfterReopening) {
+  open();
+  const auto first = commit({message("ann@x", "1"), message("ann@x", "2")}).value().appended;
+  ASSERT_TRUE(commit({MarkDelivered{"ann@x", first[1]}}));
+  open();
+  EXPECT_EQ(ask("SELECT count(*) FROM message"), 0);
+  EXPECT_GT(commit({message("ann@x", "3")}).value().appended[0], first[1]);
+}
+
+TEST_F(SqliteStoreTest, MakesTheFileAsItWasMeasured) {
+  open();
+  ASSERT_TRUE(commit({}));
+  EXPECT_EQ(ask("PRAGMA page_size"), 4096);
+  EXPECT_EQ(ask("PRAGMA auto_vacuum"), 2);
+  EXPECT_EQ(ask("PRAGMA user_version"), static_cast<std::int64_t>(schema().size()));
+  EXPECT_TRUE(std::filesystem::exists(file_ + "-wal"));
+  const auto others = std::filesystem::perms::group_all | std::filesystem::perms::others_all;
+  EXPECT_EQ(std::filesystem::status(file_).permissions() & others, std::filesystem::perms::none);
+  EXPECT_EQ(std::filesystem::status(file_ + "-wal").permissions() & others, std::filesystem::perms::none);
+}
+
+TEST_F(SqliteStoreTest, LeavesOneFileWhenClosed) {
+  open();
+  ASSERT_TRUE(commit({message("ann@x", "1")}));
+  EXPECT_THAT(stanzas("ann@x"), ElementsAre("1"));
+  store_->close();
+  EXPECT_FALSE(std::filesystem::exists(file_ + "-wal"));
+  EXPECT_EQ(ask("SELECT count(*) FROM message"), 1);
+}
+
+// While another connection holds the file the first batch waits, and the others gather behind it.
+TEST_F(SqliteStoreTest, CommitsWhatGathersTogetherAndAnswersOnce) {
+  open();
+  ASSERT_TRUE(commit({}));
+  const auto before = store_->transactions();
+  const int posts = loop_.posts;
+  sql("BEGIN IMMEDIATE");
+  int ended = 0;
+  loop_.in_turn([&] {
+    for (int i = 0; i < 100; ++i)
+      spawn(store_->commit({message("ann@x", std::to_string(i))}), [&](Result<Committed> result) {
+        EXPECT_TRUE(result);
+        ++ended;
+      });
+  });
+  sql("COMMIT");
+  ASSERT_TRUE(loop_.run_until([&] { return ended == 100; }));
+  const auto groups = store_->transactions() - before;
+  EXPECT_LE(groups, 4U);
+  EXPECT_EQ(loop_.posts - posts, static_cast<int>(groups));
+  EXPECT_EQ(size("ann@x").messages, 100U);
+}
+
+TEST_F(SqliteStoreTest, RefusesWritesWhenTheDiskStandsStill) {
+  open();
+  sql("BEGIN IMMEDIATE");
+  int written = 0;
+  int refused = 0;
+  const std::string large(std::size_t{8} << 20, 'x');
+  loop_.in_turn([&] {
+    for (int i = 0; i < 20; ++i)
+      spawn(store_->commit({PutValue{"ann@x", "k", std::to_string(i), large}}),
+            [&](Result<Committed> result) {
+              ++(result ? written : refused);
+              if (!result) EXPECT_EQ(result.error().code, Errc::unavailable);
+            });
+  });
+  ASSERT_TRUE(loop_.run_until([&] { return refused > 0; }));
+  sql("COMMIT");
+  ASSERT_TRUE(loop_.run_until([&] { return written + refused == 20; }));
+  EXPECT_GE(written, 7);
+  EXPECT_TRUE(commit({message("ann@x", "after")}));
+}
+
+// The limit on file sizes is a full disk as far as SQLite can tell.
+class SmallDisk {
+ public:
+  explicit SmallDisk(std::uintmax_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit small = before_;
+    small.rlim_cur = bytes;
+    setrlimit(RLIMIT_FSIZE, &small);
+  }
+  ~SmallDisk() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    (void)std::signal(SIGXFSZ, handler_);
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int);
+};
+
+TEST_F(SqliteStoreTest, ServesOnAfterAWriteFailed) {
+  open();
+  const auto kept =
+      commit({message("ann@x", "kept"), PutValue{"ann@x", "k", "a", "kept"}}).value().appended[0];
+  {
+    SmallDisk disk(std::filesystem::file_size(file_ + "-wal"));
+    const auto failed =
+        commit({message("ann@x", std::string(100'000, 'x')), PutValue{"ann@x", "k", "a", "lost"},
+                MarkDelivered{"ann@x", kept}, DeleteAccount{"bob@x"}});
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().code, Errc::io);
+    EXPECT_THAT(failed.error().message, HasSubstr(file_));
+  }
+  EXPECT_THAT(stanzas("ann@x"), ElementsAre("kept"));
+  EXPECT_EQ(size("ann@x").bytes, 4U);
+  EXPECT_EQ(value("a"), "kept");
+  const auto later = commit({message("ann@x", "later")});
+  ASSERT_TRUE(later);
+  EXPECT_GT(later->appended[0], kept);
+  EXPECT_THAT(stanzas("ann@x"), ElementsAre("kept", "later"));
+  open();
+  EXPECT_THAT(stanzas("ann@x"), ElementsAre("kept", "later"));
+}
+
+TEST_F(SqliteStoreTest, MigratesAnOlderVersionAndKeepsACopy) {
+  open();
+  ASSERT_TRUE(commit({PutValue{"ann@x", "k", "a", "1"}, message("ann@x", "old")}));
+  const auto old_version = static_cast<std::int64_t>(schema().size());
+  // The log of a server that was killed is still beside the file.
+  close();
+  sql("PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; UPDATE value SET value='in the log'");
+
+  std::vector<const char*> steps(schema().begin(), schema().end());
+  steps.push_back("CREATE TABLE extra (x INTEGER) STRICT; INSERT INTO extra VALUES (1)");
+  steps.push_back("UPDATE extra SET x=x+1");
+  open(steps);
+  EXPECT_EQ(value("a"), "in the log");
+  EXPECT_THAT(stanzas("ann@x"), ElementsAre("old"));
+  EXPECT_TRUE(commit({message("ann@x", "new")}));
+  EXPECT_EQ(ask("SELECT x FROM extra"), 2);
+  EXPECT_EQ(ask("PRAGMA user_version"), old_version + 2);
+
+  close();
+  const std::string copy = fmt::format("{}.v{}", file_, old_version);
+  ASSERT_TRUE(std::filesystem::exists(copy));
+  file_ = copy;
+  open();
+  EXPECT_EQ(value("a"), "in the log");
+  EXPECT_THAT(stanzas("ann@x"), ElementsAre("old"));
+}
+
+TEST_F(SqliteStoreTest, LeavesTheDatabaseAsItWasWhenAMigrationFails) {
+  open();
+  ASSERT_TRUE(commit({message("ann@x", "old")}));
+  std::vector<const char*> steps(schema().begin(), schema().end());
+  steps.push_back("CREATE TABLE extra (x INTEGER) STRICT");
+  steps.push_back("INSERT INTO no_such_table VALUES (1)");
+  const auto failed = open_fails(steps);
+  EXPECT_THAT(failed.message, HasSubstr(fmt::format("still of schema version {}", schema().size())));
+  open();
+  EXPECT_THAT(stanzas("ann@x"), ElementsAre("old"));
+  EXPECT_EQ(ask("SELECT count(*) FROM sqlite_schema WHERE name='extra'"), 0);
+}
+
+TEST_F(SqliteStoreTest, MakesNoCopyOfANewFile) {
+  std::ofstream(file_).close();  // an empty file is version 0
+  open();
+  EXPECT_TRUE(commit({message("ann@x", "1")}));
+  EXPECT_FALSE(std::filesystem::exists(file_ + ".v0"));
+}
+
+TEST_F(SqliteStoreTest, RefusesANewerVersion) {
+  open();
+  close();
+  const auto newer = schema().size() + 6;
+  sql(fmt::format("PRAGMA user_version={}", newer));
+  const auto refused = open_fails();
+  EXPECT_EQ(refused.code, Errc::conflict);
+  EXPECT_THAT(refused.message, HasSubstr(fmt::format("schema version {} ", newer)));
+  EXPECT_THAT(refused.message, HasSubstr(fmt::format("versions up to {}:", schema().size())));
+  EXPECT_THAT(refused.message, HasSubstr("run the newer program"));
+}
+
+TEST_F(SqliteStoreTest, RefusesAnotherProgramsDatabaseAndDoesNotTouchIt) {
+  ASSERT_TRUE(shell_.open(file_, Database::Access::create));
+  sql("CREATE TABLE theirs (x)");
+  shell_.close();
+  std::ifstream before(file_, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(before)), {});
+  const auto refused = open_fails();
+  EXPECT_EQ(refused.code, Errc::conflict);
+  EXPECT_THAT(refused.message, HasSubstr("another program"));
+  std::ifstream after(file_, std::ios::binary);
+  EXPECT_EQ(std::string((std::istreambuf_iterator<char>(after)), {}), bytes);
+}
+
+TEST_F(SqliteStoreTest, SaysThatAFileIsNoDatabase) {
+  std::ofstream(file_) << std::string(10'000, 'x');
+  EXPECT_EQ(open_fails().code, Errc::corrupt);
+}
+
+TEST_F(SqliteStoreTest, SaysThatStoredDataIsCorrupt) {
+  open();
+  ASSERT_TRUE(commit({PutAccount{{.jid = "ann@x"}}, PutAccount{{.jid = "bob@x"}}, message("ann@x", "1")}));
+  sql("UPDATE account SET sha256_iterations=-1 WHERE jid='ann@x'; UPDATE message SET owner='bob@x'");
+  EXPECT_EQ(loop_.get([&] { return store_->account("ann@x"); }).error().code, Errc::corrupt);
+  EXPECT_TRUE(loop_.get([&] { return store_->account("bob@x"); }));
+  EXPECT_EQ(loop_.get([&] { return store_->undelivered("ann@x", 0, 1); }).error().code, Errc::corrupt);
+  sql("DROP TABLE value");
+  EXPECT_EQ(loop_.get([&] { return store_->values("ann@x", "k"); }).error().code, Errc::corrupt);
+  EXPECT_EQ(commit({PutValue{"ann@x", "k", "a", "1"}}).error().code, Errc::corrupt);
+  EXPECT_TRUE(commit({message("ann@x", "2")}));
+}
+
+TEST_F(SqliteStoreTest, RefusesIdsThatWereNeverGiven) {
+  open();
+  ASSERT_TRUE(commit({message("ann@x", "1")}));
+  close();
+  sql("UPDATE message SET id=-5");
+  EXPECT_EQ(open_fails().code, Errc::corrupt);
+  sql("UPDATE message SET id=9000000000000000000");
+  EXPECT_EQ(open_fails().code, Errc::corrupt);
+}
+
+// Any byte of the file may be wrong: every call then ends, with a value or an error.
+TEST_F(SqliteStoreTest, SurvivesPagesOfGarbage) {
+  open();
+  Batch batch;
+  for (int i = 0; i < 50; ++i) {
+    batch.push_back(message("ann@x", std::string(500, 'm')));
+    batch.push_back(PutValue{"ann@x", "k", std::to_string(i), std::string(500, 'v')});
+    batch.push_back(PutAccount{{.jid = fmt::format("u{}@x", i), .last_status = "here"}});
+  }
+  ASSERT_TRUE(commit(std::move(batch)));
+  close();
+  const auto whole = std::filesystem::file_size(file_);
+  const std::string sound = file_ + ".sound";
+  std::filesystem::copy_file(file_, sound);
+  int errors = 0;
+  for (std::uintmax_t page = 1; page < whole / 4096; ++page) {
+    std::filesystem::copy_file(sound, file_, std::filesystem::copy_options::overwrite_existing);
+    {
+      std::fstream bytes(file_, std::ios::in | std::ios::out | std::ios::binary);
+      bytes.seekp(static_cast<std::streamoff>(page * 4096));
+      for (int i = 0; i < 4096; ++i) bytes.put(static_cast<char>(i * 131 + static_cast<int>(page)));
+    }
+    auto opened = SqliteStore::open(file_);
+    if (!opened) {
+      EXPECT_EQ(opened.error().code, Errc::corrupt) << opened.error().message;
+      ++errors;
+      continue;
+    }
+    store_ = std::move(*opened);
+    const auto note = [&](const auto& result) {
+      if (result) return;
+      EXPECT_EQ(result.error().code, Errc::corrupt) << result.error().message;
+      ++errors;
+    };
+    note(loop_.get([&] { return store_->values("ann@x", "k"); }));
+    note(loop_.get([&] { return store_->undelivered("ann@x", 0, 100); }));
+    note(loop_.get([&] { return store_->account("u7@x"); }));
+    note(loop_.get([&] { return store_->accounts("x", "", 100); }));
+    note(commit({PutValue{"ann@x", "k", "7", "new"}, DeleteAccount{"ann@x"}, PutAccount{{.jid = "u7@x"}}}));
+    store_.reset();
+  }
+  EXPECT_GT(errors, 0);
+}
+
+// Nothing tells when the writer has tidied up, so this asks the file until it has shrunk.
+TEST_F(SqliteStoreTest, GivesSpaceBackWhenIdle) {
+  open();
+  Batch batch;
+  for (int i = 0; i < 4000; ++i) batch.push_back(message("ann@x", std::string(4000, 'm')));
+  const auto ids = commit(std::move(batch)).value().appended;
+  const auto full = ask("PRAGMA page_count");
+  ASSERT_TRUE(commit({MarkDelivered{"ann@x", ids.back()}}));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (ask("PRAGMA page_count") > full / 2 && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::yield();
+  EXPECT_LE(ask("PRAGMA page_count"), full / 2);
+}
+
+}  // namespace
+}  // namespace starling::storage::sqlite
