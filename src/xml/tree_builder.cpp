@@ -268,26 +268,18 @@ void TreeBuilder::text(std::string_view text) {
   // Character data that is what was received needs no copy; an entity or a line end that was normalised does.
   const bool as_received =
       at + text.size() <= arena_->raw_size() && std::memcmp(here, text.data(), text.size()) == 0;
-  if (Piece* last = frame.last_piece) {
-    if (as_received && last->text.data() + last->text.size() == here) {
-      last->text = {last->text.data(), last->text.size() + text.size()};
-      return;
-    }
-    if (arena_->extend(last->text, text)) return;
+  // Most elements have one piece, which stands in the element at once.
+  std::string_view& last = frame.last_piece == nullptr ? frame.element->text_ : frame.last_piece->text;
+  if (last.empty()) {
+    last = as_received ? std::string_view(here, text.size()) : arena_->copy(text);
+  } else if (as_received && last.data() + last.size() == here) {
+    last = {last.data(), last.size() + text.size()};
+  } else if (!arena_->extend(last, text)) {
+    auto* piece = arena_->make<Piece>();
+    piece->text = arena_->copy(text);
+    (frame.last_piece == nullptr ? frame.more_pieces : frame.last_piece->next) = piece;
+    frame.last_piece = piece;
   }
-  const std::string_view kept =
-      as_received && frame.first_piece == nullptr ? std::string_view(here, text.size()) : std::string_view();
-  if (kept.empty() && frame.first_piece == nullptr) {
-    // The common case of one entity-bearing text: the piece's node first, so that what follows can be
-    // appended in place.
-    frame.first_piece = frame.last_piece = arena_->make<Piece>();
-    frame.last_piece->text = arena_->copy(text);
-    return;
-  }
-  auto* piece = arena_->make<Piece>();
-  piece->text = kept.empty() ? arena_->copy(text) : kept;
-  (frame.last_piece == nullptr ? frame.first_piece : frame.last_piece->next) = piece;
-  frame.last_piece = piece;
 }
 
 void TreeBuilder::end() {
@@ -305,21 +297,18 @@ void TreeBuilder::end() {
   if (frames_.size() == 1) frames_.clear();
 }
 
-void TreeBuilder::join_text(Frame& frame) {
-  if (frame.first_piece == nullptr) return;
-  if (frame.first_piece == frame.last_piece) {
-    frame.element->text_ = frame.first_piece->text;
-    return;
-  }
-  std::size_t size = 0;
-  for (const Piece* piece = frame.first_piece; piece != nullptr; piece = piece->next)
+void TreeBuilder::join_text(const Frame& frame) {
+  if (frame.more_pieces == nullptr) return;
+  std::string_view& text = frame.element->text_;
+  std::size_t size = text.size();
+  for (const Piece* piece = frame.more_pieces; piece != nullptr; piece = piece->next)
     size += piece->text.size();
   char* const joined = arena_->allocate(size);
-  char* to = joined;
-  for (const Piece* piece = frame.first_piece; piece != nullptr; piece = piece->next) {
+  char* to = std::copy(text.begin(), text.end(), joined);
+  for (const Piece* piece = frame.more_pieces; piece != nullptr; piece = piece->next) {
     to = std::copy(piece->text.begin(), piece->text.end(), to);
   }
-  frame.element->text_ = {joined, size};
+  text = {joined, size};
 }
 
 // The received bytes moved to a bigger place, and with them what everything points at.
@@ -344,9 +333,6 @@ void TreeBuilder::move_views(const char* from, std::size_t size) {
     for (const Element* child = element->first_child_; child != nullptr; child = child->next_sibling_) {
       to_visit_.push_back(const_cast<Element*>(child));
     }
-  }
-  for (const Frame& frame : frames_) {
-    for (Piece* piece = frame.first_piece; piece != nullptr; piece = piece->next) move(piece->text);
   }
 }
 

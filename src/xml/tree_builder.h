@@ -43,14 +43,14 @@ class TreeBuilder {
   }
 
  private:
-  struct Piece {  // of an element's character data
+  struct Piece {  // of an element's character data, after the first; always a copy
     std::string_view text;
     Piece* next = nullptr;
   };
   struct Frame {  // an open element
     Element* element = nullptr;
     Element* last_child = nullptr;
-    Piece* first_piece = nullptr;
+    Piece* more_pieces = nullptr;
     Piece* last_piece = nullptr;
     std::string_view default_ns;
     bool inherited_ns = true;  // default_ns comes from the stanza's start tag or from further out
@@ -75,7 +75,7 @@ class TreeBuilder {
   bool declare(std::string_view prefix, std::string_view ns);
   bool resolve_attributes(const Element& element);
   std::optional<std::string_view> resolve(std::string_view prefix);
-  void join_text(Frame& frame);
+  void join_text(const Frame& frame);
   void move_views(const char* from, std::size_t size);
   void fail(ParseFault fault, std::string message);
   [[nodiscard]] std::size_t position() const;  // of the current event in the element's bytes

@@ -127,6 +127,12 @@ Writer& Writer::copy(const Element& element) {
       attribute(fmt::format("ns{}:{}", prefixes++, at->name), at->value);
     }
   }
+  return copy_content(element).close();
+}
+
+// Character data stands in the copy byte for byte and where it stood between the children: it means the same
+// everywhere.
+Writer& Writer::copy_content(const Element& element) {
   std::string_view rest = element.inner_bytes();
   for (const Element& child : element.children()) {
     const auto before = static_cast<std::size_t>(child.bytes().data() - rest.data());
@@ -134,8 +140,7 @@ Writer& Writer::copy(const Element& element) {
     copy(child);
     rest.remove_prefix(before + child.bytes().size());
   }
-  raw(rest);
-  return close();
+  return raw(rest);
 }
 
 Writer& Writer::close() {

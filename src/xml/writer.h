@@ -29,6 +29,7 @@ class Writer {
   Writer& text(std::string_view value);
   Writer& raw(std::string_view xml);        // well-formed content, as it is
   Writer& copy(const Element& element);     // serialises again, with what namespaces it needs
+  Writer& copy_content(const Element& element);  // the same for what stands between its tags
   Writer& close();
   Writer& leaf(std::string_view name) { return open(name).close(); }
   Writer& leaf(std::string_view name, std::string_view value) { return open(name).text(value).close(); }
