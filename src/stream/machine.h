@@ -1,10 +1,11 @@
 #pragma once
-// Stream negotiation (RFC 6120 sections 4-7) as a machine without I/O, for both roles. Bytes go in through next(), bytes to
-// send collect in output(), and what the owner must do or know comes out as an Event. Nothing here blocks, waits or knows a
-// socket, so it is tested whole, byte by byte and cut at every point. One thread at a time; it may move between events.
+// Stream negotiation (RFC 6120 sections 4-7) as a machine without I/O, for both roles. Bytes go in through
+// next(), bytes to send collect in output(), and what the owner must do or know comes out as an Event.
+// Nothing here blocks, waits or knows a socket, so it is tested whole, byte by byte and cut at every point.
+// One thread at a time; it may move between events.
 //
-// Receiving: header -> features -> [starttls -> header ->] sasl -> header -> bind -> stanzas. The features are a table;
-// modules add theirs (Feature), before and after login.
+// Receiving: header -> features -> [starttls -> header ->] sasl -> header -> bind -> stanzas. The features
+// are a table; modules add theirs (Feature), before and after login.
 #include <functional>
 #include <memory>
 #include <optional>
@@ -26,19 +27,22 @@ enum class TlsPolicy { required, optional, off };
 
 // What features and mechanisms may look at.
 struct View {
-  std::string_view domain;   // the domain of this stream, normalised
+  std::string_view domain;  // the domain of this stream, normalised
   bool encrypted = false;
   bool authenticated = false;
   bool bound = false;
-  const Jid* account = nullptr;  // bare, once authenticated
+  const Jid* account = nullptr;  // once authenticated; full once bound
 };
 
-// A stream feature that is not of RFC 6120's own, or nonzas and requests that are allowed at some point of the negotiation.
+// A stream feature that is not of RFC 6120's own, or nonzas and requests that are allowed at some point of
+// the negotiation. While TLS is required and not there, features are neither advertised nor asked (RFC
+// 6120 5.3.1).
 struct Feature {
   std::string_view name;
   // Writes its element into <stream:features/>, or nothing.
   std::function<void(const View&, xml::Writer&)> advertise;
-  // True if the owner's code (not the machine) handles this top-level element here and now: a nonza, or an IQ before login.
+  // True if the owner's code (not the machine) handles this top-level element here and now: a nonza, or an IQ
+  // before a resource is bound. Stanzas after that are Received without being asked about.
   std::function<bool(const View&, const xml::Element&)> claims;
 };
 
@@ -50,38 +54,71 @@ struct Settings {
   bool plain_without_tls = false;
   std::span<const sasl::Mechanism> mechanisms = sasl::standard_mechanisms();
   std::vector<Feature> features;
-  xml::Limits limits;                        // once authenticated
+  xml::Limits limits;  // once authenticated
   xml::Limits limits_before_login{.element_bytes = 10000, .depth = 20, .attributes = 50, .children = 100};
   // Receiving.
   std::function<bool(std::string_view domain)> serves;  // a domain of ours? (normalised)
-  bool starttls_available = true;                        // there is a certificate
-  unsigned max_auth_failures = 5;                        // then the stream ends with policy-violation (RFC 6120 6.4.5: 2 to 5)
+  bool starttls_available = true;                       // there is a certificate
+  unsigned max_auth_failures = 5;  // then the stream ends with policy-violation (RFC 6120 6.4.5: 2 to 5)
   // Initiating.
-  Jid jid;                                               // bare or full; its resource is asked for
-  std::string password;                                  // prepared; empty for a stream without login
+  Jid jid;               // bare or full; its resource is asked for
+  std::string password;  // prepared; empty for a stream without login
   std::string lang = "en";
 };
 
 // --- events ---
-struct NeedInput {};                                     // all input was taken
-struct Waiting {};                                       // an answer of the owner is due; input stays where it is
-struct StartTls {};                                      // send output(), then do the handshake, then tls_established()
-struct LookUpKeys { Jid account; crypto::Hash hash; };    // answer with give_keys()
-struct CheckPassword { Jid account; std::string password; };  // answer with give_check()
-struct Authenticated { Jid account; std::string_view mechanism; };
-struct AuthFailed { std::string account; std::string_view mechanism; sasl::Failure condition; std::string text; };
-struct BindRequest { std::string resource; };            // receiving, may be empty; answer with bound() or refuse_bind()
-struct Ready { Jid jid; };                                // initiating: bound, stanzas may be sent
-struct Received { xml::Document document; };              // a stanza: message, presence or iq of the content namespace
-struct Claimed { xml::Document document; std::size_t feature; };  // index into Settings::features
-struct Closed {};                                        // the peer closed (our answer is in output()), or both have
-struct Failed { StreamError error; bool by_peer = false; };  // over; error and closing tag are in output() unless by_peer
-using Event = std::variant<NeedInput, Waiting, StartTls, LookUpKeys, CheckPassword, Authenticated, AuthFailed, BindRequest,
-                           Ready, Received, Claimed, Closed, Failed>;
+struct NeedInput {};  // all input was taken
+struct Waiting {};    // an answer of the owner is due; input stays where it is
+struct StartTls {};   // send output(), then do the handshake, then tls_established()
+struct LookUpKeys {
+  Jid account;
+  crypto::Hash hash;
+};  // answer with give_keys()
+struct CheckPassword {
+  Jid account;
+  std::string password;
+};  // answer with give_check()
+struct Authenticated {
+  Jid account;
+  std::string_view mechanism;
+};
+struct AuthFailed {
+  std::string account;
+  std::string_view mechanism;
+  sasl::Failure condition;
+  std::string text;
+};
+struct BindRequest {
+  std::string resource;
+};  // receiving, may be empty; answer with bound() or refuse_bind()
+// Initiating: bound, stanzas may be sent. `features` are the last the server sent, <stream:features/> as it
+// came.
+struct Ready {
+  Jid jid;
+  xml::Document features;
+};
+struct Received {
+  xml::Document document;
+};  // a stanza: message, presence or iq of the content namespace
+struct Claimed {
+  xml::Document document;
+  std::size_t feature;
+};  // index into Settings::features
+struct Closed {};  // the peer closed (our answer is in output()), or both have
+// Over. The error and the closing tag are in output(); by_peer: the peer sent the error, output() has the
+// closing tag alone.
+struct Failed {
+  StreamError error;
+  bool by_peer = false;
+};
+using Event = std::variant<NeedInput, Waiting, StartTls, LookUpKeys, CheckPassword, Authenticated, AuthFailed,
+                           BindRequest, Ready, Received, Claimed, Closed, Failed>;
+
+class Core;
 
 class Machine {
  public:
-  explicit Machine(const Settings& settings);
+  explicit Machine(const Settings& settings);  // `settings` outlives it
   Machine(Machine&&) noexcept;
   Machine& operator=(Machine&&) noexcept;
   ~Machine();
@@ -94,21 +131,27 @@ class Machine {
   // Bytes to send, in order. The owner takes them (swap or append) whenever it likes.
   std::string& output();
 
-  // --- answers, each to the event that asked ---
-  // Any bytes that the peer sent after <starttls/> and before its handshake must be refused by passing them as `injected`.
+  // --- answers, each to the event that asked; an answer that nothing asked for (any more) has no effect ---
+  // Any bytes that the peer sent after <starttls/> and before its handshake must be refused by passing them
+  // as `injected`.
   void tls_established(std::string exporter_binding, std::string_view injected = {});
   void give_keys(const sasl::ScramKeys& keys, bool exists, bool disabled);
   void give_check(bool right, bool disabled);
-  void give_up_auth(sasl::Failure condition, std::string text);  // e.g. temporary-auth-failure: the store is away
+  void give_up_auth(sasl::Failure condition,
+                    std::string text);  // e.g. temporary-auth-failure: the store is away
+  // Without a BindRequest (a resumed session, XEP-0198): the stream is bound, and nothing is sent.
   void bound(const Jid& full);
   void refuse_bind(const StanzaError& error);
 
   // --- from outside ---
   // Direct TLS: before anything was fed.
   void assume_tls(std::string exporter_binding);
-  void close();                         // sends </stream:stream>; next() gives Closed when the peer has answered
-  void fail(const StreamError& error);  // sends the header if none was sent, the error and the closing tag
-  [[nodiscard]] bool output_closed() const;  // our </stream:stream> is in output(): nothing more may be written
+  void close();  // sends </stream:stream>; next() gives Closed when the peer has answered
+  // Sends the header if none was sent, the error and the closing tag (nothing during a TLS handshake). No
+  // event follows: from then on next() swallows its input.
+  void fail(const StreamError& error);
+  [[nodiscard]] bool output_closed()
+      const;  // our </stream:stream> is in output(): nothing more may be written
 
   [[nodiscard]] View view() const;
   [[nodiscard]] const Jid& jid() const;  // bare once authenticated, full once bound
@@ -117,8 +160,7 @@ class Machine {
   [[nodiscard]] std::size_t memory_bytes() const;
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  std::unique_ptr<Core> core_;
 };
 
 }  // namespace starling::stream
