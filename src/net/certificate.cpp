@@ -1,10 +1,9 @@
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 #include <arpa/inet.h>
@@ -23,6 +22,7 @@ namespace {
 
 using std::chrono::system_clock;
 
+constexpr std::size_t kMaxFileBytes = 1024 * 1024;
 constexpr auto kValidity = std::chrono::days{365};
 constexpr auto kRenewBefore = std::chrono::days{30};
 constexpr auto kClockSkew = std::chrono::hours{1};  // a client's clock may be behind ours
@@ -30,12 +30,23 @@ constexpr auto kClockSkew = std::chrono::hours{1};  // a client's clock may be b
 using NamesPtr = std::unique_ptr<GENERAL_NAMES, Freer<GENERAL_NAMES_free>>;
 
 Result<std::string> read_file(const std::string& path, std::string_view what) {
-  errno = 0;
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return fail(Errc::io, fmt::format("cannot read the {} {}: {}", what, path, std::strerror(errno)));
-  std::string content{std::istreambuf_iterator<char>(in), {}};
-  if (in.bad())
-    return fail(Errc::io, fmt::format("cannot read the {} {}: {}", what, path, std::strerror(errno)));
+  const auto failed = [&](int error) {
+    return fail(Errc::io, fmt::format("cannot read the {} {}: {}", what, path, std::strerror(error)));
+  };
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return failed(errno);
+  std::string content;
+  std::array<char, 4096> block{};
+  ssize_t count = 0;
+  do {
+    count = ::read(fd, block.data(), block.size());
+    if (count > 0) content.append(block.data(), static_cast<std::size_t>(count));
+  } while ((count > 0 || (count < 0 && errno == EINTR)) && content.size() <= kMaxFileBytes);
+  const int error = errno;
+  ::close(fd);
+  OPENSSL_cleanse(block.data(), block.size());
+  if (count < 0) return failed(error);
+  if (count > 0) return failed(EFBIG);
   return content;
 }
 
@@ -71,7 +82,8 @@ Result<std::string> alternative_names(const std::vector<std::string>& domains) {
   std::string value;
   for (const std::string& domain : domains) {
     const bool address = is_address(domain);
-    const bool plain = !domain.empty() && std::ranges::all_of(domain, [](unsigned char c) {
+    const std::string_view labels = std::string_view(domain).substr(domain.starts_with("*.") ? 2 : 0);
+    const bool plain = !labels.empty() && std::ranges::all_of(labels, [](unsigned char c) {
       return c < 0x80 && (std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_');
     });
     if (!address && !plain)
