@@ -47,6 +47,17 @@ Task<Result<void>> Accounts::derive(std::string password, storage::Account& into
   co_return Result<void>();
 }
 
+Task<std::optional<bool>> Accounts::verify(storage::ScramKeys sha256, std::string password) {
+  // What RFC 8265 refuses is derived all the same: time tells nothing.
+  if (auto prepared = prepare_password(password)) password = *std::move(prepared);
+  auto work = [keys = std::move(sha256), secret = std::move(password)]() mutable {
+    const auto derived = sasl::derive_keys(crypto::Hash::sha256, secret, keys.salt, keys.iterations);
+    crypto::wipe(secret);
+    return crypto::constant_time_equal(derived.stored_key, keys.stored_key);
+  };
+  co_return co_await pool_.run(std::move(work));
+}
+
 Task<Result<void>> Accounts::add(Jid jid, std::string password) {
   if (auto fine = check(jid); !fine) co_return fine;
   auto existing = co_await store_.account(jid.text());

@@ -1,0 +1,284 @@
+#include "server/connection/connection.h"
+
+#include "base/log.h"
+#include "server/core.h"
+#include "server/delay.h"
+#include "xml/namespaces.h"
+
+namespace starling::server {
+namespace {
+
+constexpr int kReadsPerTurn = 8;               // then the others have their turn
+constexpr std::chrono::seconds kCloseTime{4};  // for a peer to take our last words and close its side
+
+}  // namespace
+
+Connection::Connection(Shard& shard, std::unique_ptr<net::ByteStream> stream, Transport transport,
+                       std::shared_ptr<net::TlsContext> tls)
+    : shard_(&shard),
+      stream_(std::move(stream)),
+      tls_(std::move(tls)),
+      setup_(shard.setup()),
+      machine_(setup_->stream),
+      last_input_(shard.loop().now()),
+      phase_since_(last_input_),
+      opened_at_(shard.loop().wall()),
+      transport_(transport) {}
+
+Connection::~Connection() = default;
+
+void Connection::start() {
+  shard_->adopt(shared_from_this());
+  stream_->attach(shard_->loop(), *this);
+  if (transport_ == Transport::direct_tls) start_handshake();
+}
+
+// --- in ---
+
+void Connection::on_readable() {
+  const auto self = shared_from_this();
+  for (int i = 0; i < kReadsPerTurn && phase_ != Phase::closed && !reading_paused_; ++i) {
+    const net::IoResult got = stream_->read(shard_->scratch());
+    if (awaiting_tls_ && stream_->tls() != nullptr) tls_through();
+    switch (got.status) {
+      case net::IoResult::Status::would_block:
+        return;
+      case net::IoResult::Status::closed:
+        closed();
+        return;
+      case net::IoResult::Status::error:
+        log::debug("connection address={} ended: {}", address(), got.error);
+        closed();
+        return;
+      case net::IoResult::Status::ok:
+        break;
+    }
+    last_input_ = shard_->loop().now();
+    pinged_ = false;
+    if (phase_ == Phase::closing) continue;  // drained, so that the peer gets to read our last words
+    if (session_ == nullptr) {
+      bytes_before_login_ += got.bytes;
+      if (bytes_before_login_ > setup_->config.limits.bytes_before_login) {
+        end({StreamCondition::policy_violation, "Too many bytes before login"});
+        continue;
+      }
+    } else if (setup_->config.limits.rate) {
+      byte_bucket_.take(static_cast<double>(got.bytes),
+                        static_cast<double>(setup_->config.limits.bytes_per_second), last_input_);
+    }
+    feed({shard_->scratch().data(), got.bytes});
+  }
+}
+
+void Connection::feed(std::string_view input) {
+  if (feeding_ || phase_ != Phase::open) return;
+  const auto self = shared_from_this();
+  feeding_ = true;
+  std::string held;
+  if (!pending_.empty()) {
+    held = std::exchange(pending_, {}).append(input);
+    input = held;
+  }
+  bool more = true;
+  while (more && phase_ == Phase::open && !awaiting_tls_ && !rate_wait_ && holds_ == 0)
+    more = handle(machine_.next(input), input);
+  feeding_ = false;
+  take_machine_output();
+  if (phase_ != Phase::open) return;
+  if (!input.empty()) pending_ = std::string(input);
+  if (session_ != nullptr) limit_rate();
+  const bool pause = awaiting_answer_ || rate_wait_ || holds_ > 0;
+  if (pause != reading_paused_) stream_->pause_reading(reading_paused_ = pause);
+}
+
+void Connection::limit_rate() {
+  const auto& limits = setup_->config.limits;
+  if (!limits.rate || rate_wait_) return;
+  const Milliseconds wait = std::max(stanza_bucket_.wait(static_cast<double>(limits.stanzas_per_second)),
+                                     byte_bucket_.wait(static_cast<double>(limits.bytes_per_second)));
+  if (wait.count() == 0) return;
+  rate_wait_ = true;  // this session is slowed; nobody else notices
+  shard_->loop().run_after(wait, [self = shared_from_this()] {
+    self->rate_wait_ = false;
+    self->resume();
+  });
+}
+
+void Connection::release() {
+  if (--holds_ == 0) resume();
+}
+
+// --- out ---
+
+void Connection::send(Outgoing outgoing) {
+  const Envelope& envelope = outgoing.envelope;
+  const bool message = envelope.stanza->kind() == Kind::message;
+  if (phase_ != Phase::open || overflowed_) {
+    if (message) late_.push_back(std::move(outgoing));
+    return;
+  }
+  if (output_.bytes().capacity() == 0) output_.bytes() = shard_->take_buffer();
+  if (envelope.stamp_ms != 0) {
+    envelope.stanza->write(output_.bytes(), envelope.to, delay(envelope.stamp_ms, session_->jid().domain()));
+  } else {
+    envelope.stanza->write(output_.bytes(), envelope.to);
+  }
+  if (message) output_.message_ends(std::move(outgoing));
+  touch_output();
+}
+
+void Connection::send_text(std::string_view xml) {
+  if (phase_ != Phase::open || overflowed_) return;
+  if (output_.bytes().capacity() == 0) output_.bytes() = shard_->take_buffer();
+  output_.bytes() += xml;
+  touch_output();
+}
+
+void Connection::take_machine_output() {
+  std::string& out = machine_.output();
+  if (out.empty()) return;
+  output_.bytes() += out;
+  out.clear();
+  out.shrink_to_fit();
+  touch_output();
+}
+
+void Connection::touch_output() {
+  if (!write_due_) {
+    write_due_ = true;
+    shard_->loop().at_turn_end([self = shared_from_this()] {
+      self->write_due_ = false;
+      self->flush();
+    });
+  }
+  if (output_.size() > setup_->config.limits.queue_bytes) overflowed_ = true;
+}
+
+void Connection::flush() {
+  const auto self = shared_from_this();
+  while (!output_.empty() && phase_ != Phase::closed) {
+    const net::IoResult wrote = stream_->write(output_.unsent());
+    if (wrote.status == net::IoResult::Status::would_block) break;
+    if (wrote.status != net::IoResult::Status::ok) {
+      closed();
+      return;
+    }
+    output_.advance(wrote.bytes, [this](Outgoing& outgoing) {
+      if (session_ != nullptr) session_->user().taken(outgoing);
+    });
+  }
+  if (phase_ == Phase::closed) return;
+  if (!output_.empty()) {
+    // One turn may queue more than the limit for a client that reads well; it is too much if the kernel does
+    // not take it.
+    overflowed_ = output_.size() > setup_->config.limits.queue_bytes;
+    if (overflowed_) overflow();
+    return;
+  }
+  overflowed_ = false;
+  shard_->give_buffer(output_.take_empty_buffer());
+  for (Job& job : std::exchange(drained_, {})) job();
+  if (phase_ == Phase::closing) {
+    leave_user();
+    stream_->shutdown_write();
+  }
+}
+
+void Connection::on_writable() { flush(); }
+
+void Connection::when_drained(Job job) {
+  if (output_.empty() || phase_ != Phase::open) {
+    shard_->loop().post(std::move(job));
+  } else {
+    drained_.push_back(std::move(job));
+  }
+}
+
+void Connection::overflow() {
+  log::warn("session {} does not read what it gets; closed with {} bytes waiting",
+            session_ != nullptr ? session_->jid().text() : address(), output_.size());
+  closed();
+}
+
+// --- the end ---
+
+void Connection::end(const StreamError& error) {
+  if (phase_ != Phase::open) return;
+  machine_.fail(error);
+  begin_close();
+}
+
+void Connection::begin_close() {
+  if (phase_ != Phase::open) return;
+  const auto self = shared_from_this();
+  take_machine_output();
+  phase_ = Phase::closing;
+  phase_since_ = shard_->loop().now();
+  pending_.clear();
+  if (std::exchange(reading_paused_, false)) stream_->pause_reading(false);
+  flush();
+  if (output_.empty() && phase_ == Phase::closing) {
+    leave_user();
+    stream_->shutdown_write();
+  }
+}
+
+void Connection::leave_user() {
+  UserSession* session = std::exchange(session_, nullptr);
+  if (session == nullptr) return;
+  std::vector<Outgoing> untaken = output_.take_untaken();
+  std::ranges::move(std::exchange(late_, {}), std::back_inserter(untaken));
+  session->user().closed(*session, std::move(untaken));
+}
+
+void Connection::closed() {
+  if (phase_ == Phase::closed) return;
+  const auto self = shared_from_this();
+  phase_ = Phase::closed;
+  stream_->detach();
+  leave_user();
+  for (Job& job : std::exchange(drained_, {})) shard_->loop().post(std::move(job));
+  shard_->core().dismiss(stream_->peer_address());
+  shard_->release(self);
+}
+
+void Connection::check_time(SteadyTime now) {
+  const auto& limits = setup_->config.limits;
+  if (phase_ == Phase::closing) {
+    if (now - phase_since_ >= kCloseTime) closed();
+  } else if (session_ == nullptr) {
+    if (now - phase_since_ >= std::chrono::seconds(limits.login_seconds))
+      end({StreamCondition::connection_timeout, "Login took too long"});
+  } else if (pinged_) {
+    if (now - last_input_ >= std::chrono::seconds(limits.idle_ping_seconds + limits.ping_timeout_seconds)) {
+      log::info("session {} does not answer; closed", session_->jid().text());
+      end({StreamCondition::connection_timeout, "No answer to a ping"});
+    }
+  } else if (limits.idle_ping_seconds != 0 &&
+             now - last_input_ >= std::chrono::seconds(limits.idle_ping_seconds)) {
+    pinged_ = true;  // XEP-0199 4.1; whatever comes back counts
+    std::string text;
+    xml::Writer writer(text, ns::client);
+    writer.open("iq").attribute("type", "get").attribute("id", shard_->next_id());
+    writer.attribute("from", session_->jid().domain())
+        .attribute("to", session_->jid().text())
+        .empty("ping", ns::ping)
+        .close();
+    send_text(text);
+  }
+}
+
+Link::Facts Connection::facts() const {
+  const net::TlsInfo* tls = stream_->tls();
+  return {.address = stream_->peer_address(),
+          .tls = tls != nullptr ? fmt::format("{}, {}", tls->version, tls->cipher) : std::string(),
+          .mechanism = std::string(mechanism_),
+          .since = opened_at_};
+}
+
+std::size_t Connection::memory_bytes() const {
+  return sizeof(*this) + output_.memory_bytes() + machine_.memory_bytes() + stream_->memory_bytes() +
+         pending_.capacity();
+}
+
+}  // namespace starling::server

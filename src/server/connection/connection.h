@@ -1,0 +1,113 @@
+#pragma once
+// One client's connection, from accept to close: bytes from the stream go into the negotiation machine, its
+// events are answered, and once a resource is bound this is the session's Link. It starts on the shard that
+// accepted it and moves to its account's shard when it binds. Owned by its shard's set; a shared_ptr is held
+// by whoever waits for something.
+//
+// connection.cpp: bytes in and out, closing - login.cpp: TLS, SASL, binding, stanzas.
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "net/byte_stream.h"
+#include "net/tls.h"
+#include "server/connection/output.h"
+#include "server/module.h"
+#include "server/shard.h"
+#include "server/throttle.h"
+#include "stream/machine.h"
+
+namespace starling::server {
+
+enum class Transport { starttls, direct_tls };
+
+class Connection final : public net::ByteStream::Handler,
+                         public Guest,
+                         public Link,
+                         public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Shard& shard, std::unique_ptr<net::ByteStream> stream, Transport transport,
+             std::shared_ptr<net::TlsContext> tls);
+  ~Connection() override;
+
+  void start();  // on the shard's thread: adopted, attached, reading
+
+  // net::ByteStream::Handler
+  void on_readable() override;
+  void on_writable() override;
+
+  // Guest
+  [[nodiscard]] stream::View view() const override { return machine_.view(); }
+  [[nodiscard]] const std::string& address() const override { return stream_->peer_address(); }
+  void send(std::string_view xml) override { send_text(xml); }
+
+  // Link
+  void send(Outgoing outgoing) override;
+  void send_text(std::string_view xml) override;
+  void end(const StreamError& error) override;
+  [[nodiscard]] std::size_t queued_bytes() const override { return output_.size(); }
+  void when_drained(Job job) override;
+  void hold() override { ++holds_; }
+  void release() override;
+  [[nodiscard]] Facts facts() const override;
+  [[nodiscard]] SteadyTime last_input() const override { return last_input_; }
+  [[nodiscard]] std::size_t memory_bytes() const override;
+
+  void closed();  // the connection is over, whoever ended it
+  void check_time(
+      SteadyTime now);  // every few seconds: login that takes too long, idle pings, a close that hangs
+
+ private:
+  enum class Phase : std::uint8_t { open, closing, closed };  // closing: our last words are on their way
+
+  void feed(std::string_view input);
+  bool handle(stream::Event event, std::string_view& input);  // false: no further event now
+  void resume() { feed({}); }
+  void take_machine_output();
+  void start_handshake();
+  void tls_through();
+  Task<void> answer_keys(Jid account, crypto::Hash hash);
+  Task<void> answer_check(Jid account, std::string password);
+  Task<void> delay_login(const Jid& account);
+  void bind(const std::string& resource);
+  void bind_here(const std::string& resource);
+  void received(xml::Document document);
+  void refuse(const xml::Element& element, const StanzaError& error);
+  Task<void> run_claimed(std::size_t feature, xml::Document document);
+  void limit_rate();
+
+  void touch_output();  // write at the end of this turn
+  void flush();
+  void overflow();
+  void begin_close();
+  void leave_user();
+
+  Shard* shard_;
+  std::unique_ptr<net::ByteStream> stream_;
+  std::shared_ptr<net::TlsContext> tls_;
+  std::shared_ptr<const Setup> setup_;
+  stream::Machine machine_;
+  UserSession* session_ = nullptr;
+  Output output_;
+  std::string pending_;         // input that must wait
+  std::vector<Outgoing> late_;  // messages that came when nothing could be sent any more
+  std::vector<Job> drained_;
+  TokenBucket stanza_bucket_, byte_bucket_;
+  SteadyTime last_input_, phase_since_;
+  WallTime opened_at_;
+  std::size_t bytes_before_login_ = 0;
+  std::string_view mechanism_;
+  unsigned holds_ = 0;
+  Transport transport_;
+  Phase phase_ = Phase::open;
+  bool awaiting_tls_ = false;     // the handshake is under way
+  bool awaiting_answer_ = false;  // the machine asked something
+  bool rate_wait_ = false;        // the session sent too much and waits
+  bool feeding_ = false;          // feed() is on the stack
+  bool reading_paused_ = false;
+  bool write_due_ = false;   // flush() comes at the end of this turn
+  bool overflowed_ = false;  // the output queue passed its limit
+  bool pinged_ = false;      // an idle ping is unanswered
+};
+
+}  // namespace starling::server

@@ -1,0 +1,375 @@
+#include "server/server.h"
+
+#include <condition_variable>
+#include <fstream>
+
+#include <nlohmann/json.hpp>
+#include <sched.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "server/delay.h"
+#include "server/version.h"
+
+namespace starling::server {
+namespace {
+
+constexpr std::size_t kDerivationThreads = 2, kDerivationQueue = 1000;
+constexpr Milliseconds kCertificateCheck{5000};
+constexpr std::chrono::milliseconds kStopCheck{5};
+
+std::int64_t to_ms(std::chrono::system_clock::time_point time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+}
+
+std::int64_t days_left(const net::CertificateStatus& certificate) {
+  return std::chrono::duration_cast<std::chrono::hours>(certificate.not_after -
+                                                        std::chrono::system_clock::now())
+             .count() /
+         24;
+}
+
+std::size_t resident_kib() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t total = 0, resident = 0;
+  file >> total >> resident;
+  return resident * 4;
+}
+
+}  // namespace
+
+std::size_t granted_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::size_t cores =
+      sched_getaffinity(0, sizeof set, &set) == 0 ? static_cast<std::size_t>(CPU_COUNT(&set)) : 1;
+  std::ifstream file("/sys/fs/cgroup/cpu.max");  // "200000 100000", or "max 100000"
+  double quota = 0, period = 0;
+  if (file >> quota >> period && period > 0)
+    cores = std::min(cores, static_cast<std::size_t>((quota + period - 1) / period));
+  return std::max<std::size_t>(cores, 1);
+}
+
+Server::Server(Config config, const DataDir& directory, std::unique_ptr<storage::Store> store,
+               const ModuleFactory& modules, ConfigLoader load)
+    : config_(std::move(config)),
+      directory_(directory),
+      store_(std::move(store)),
+      load_(std::move(load)),
+      pool_(kDerivationThreads, kDerivationQueue),
+      accounts_(*store_, pool_) {
+  const std::size_t count = config_.threads != 0 ? config_.threads : granted_cores();
+  std::vector<Loop*> loops;
+  for (std::size_t i = 0; i < count; ++i)
+    loops.push_back(reactors_.emplace_back(std::make_unique<net::Reactor>()).get());
+  core_ = std::make_unique<Core>(config_, *store_, accounts_, loops, modules);
+  tls_.resize(count);
+}
+
+Server::~Server() { stop(Milliseconds(0)); }
+
+// --- start and stop ---
+
+Result<std::shared_ptr<net::TlsContext>> Server::make_tls(const Config& config) const {
+  std::vector<net::CertificateFiles> files = config.tls.files();
+  if (files.empty()) {
+    auto made = net::ensure_self_signed(config.domains, directory_.path(), std::chrono::system_clock::now());
+    if (!made) return std::unexpected(made.error());
+    files.push_back(std::move(*made));
+  }
+  return net::TlsContext::make_server(files);
+}
+
+Result<std::vector<std::string>> Server::bind_all() {
+  std::vector<std::string> addresses;
+  const auto bind = [&](const std::vector<net::Endpoint>& endpoints, std::string_view name,
+                        Transport transport) -> Result<void> {
+    for (const net::Endpoint& endpoint : endpoints) {
+      auto listener = net::TcpListener::bind(endpoint);
+      if (!listener && listener.error().code == Errc::unavailable) {
+        log::warn("listen.{}: {}", name, listener.error().message);
+        continue;
+      }
+      if (!listener) return std::unexpected(listener.error());
+      addresses.push_back(fmt::format("{} {}", name, (*listener)->endpoint().text()));
+      listeners_.push_back({std::move(*listener), transport});
+    }
+    return {};
+  };
+  if (auto done = bind(config_.listen.c2s, "c2s", Transport::starttls); !done)
+    return std::unexpected(done.error());
+  if (config_.tls.policy != TlsPolicy::off)
+    if (auto done = bind(config_.listen.c2s_tls, "c2s_tls", Transport::direct_tls); !done)
+      return std::unexpected(done.error());
+  if (!config_.listen.s2s.empty() || !config_.listen.http.empty())
+    log::warn("listen.s2s and listen.http are accepted and not used yet");
+  return addresses;
+}
+
+Result<std::vector<std::string>> Server::start() {
+  log::set_level(config_.log.level);
+  net::raise_descriptor_limit();
+  auto tls = make_tls(config_);
+  if (!tls) return std::unexpected(tls.error());
+  tls_now_ = *tls;
+  for (auto& one : tls_) one = *tls;
+  fingerprint_ = certificate_fingerprint();
+  auto addresses = bind_all();
+  if (!addresses) return std::unexpected(addresses.error());
+  addresses_ = *addresses;
+
+  std::optional<Result<void>> prepared;
+  control_reactor().post(
+      [&] { spawn(core_->prepare(), [&](Result<void> result) { prepared = std::move(result); }); });
+  while (!prepared) control_reactor().turn(Milliseconds(100));
+  if (!*prepared) return std::unexpected(prepared->error());
+
+  for (std::size_t i = 0; i < reactors_.size(); ++i) {
+    net::Reactor& reactor = *reactors_[i];
+    reactor.post([this, i, &reactor] {
+      for (Listening& one : listeners_) {
+        auto added = one.listener->add(
+            reactor, [this, i, transport = one.transport](std::unique_ptr<net::TcpStream> stream) {
+              accept(i, transport, std::move(stream));
+            });
+        if (!added) log::error("{}", added.error().message);
+      }
+    });
+  }
+  control_reactor().post([this] {
+    warn_of_expiry();
+    watch_certificates();
+  });
+  for (const auto& reactor : reactors_) threads_.emplace_back([&reactor = *reactor] { reactor.run(); });
+  return addresses_;
+}
+
+void Server::accept(std::size_t shard, Transport transport, std::unique_ptr<net::TcpStream> stream) {
+  const bool admitted = core_->admit(stream->peer_address());
+  const auto connection =
+      std::make_shared<Connection>(core_->shard(shard), std::move(stream), transport, tls_[shard]);
+  connection->start();
+  if (!admitted) {
+    log::warn("connection refused address={}: limits.connections_per_address", connection->address());
+    connection->end({StreamCondition::policy_violation, "Too many connections from your address"});
+  }
+}
+
+void Server::stop(Milliseconds longest) {
+  if (threads_.empty()) return;
+  const auto deadline = std::chrono::steady_clock::now() + longest;
+  std::mutex lock;
+  std::condition_variable changed;
+  const auto on_all = [&](auto work) {  // runs it on every shard and waits; true if it was true on all
+    std::size_t left = reactors_.size();
+    bool all = true;
+    for (std::size_t i = 0; i < reactors_.size(); ++i)
+      reactors_[i]->post([&, i] {
+        const bool one = work(i);
+        const std::lock_guard guard(lock);
+        all = all && one;
+        --left;
+        changed.notify_one();
+      });
+    std::unique_lock guard(lock);
+    changed.wait(guard, [&] { return left == 0; });
+    return all;
+  };
+  on_all([this](std::size_t i) {
+    for (Listening& one : listeners_) one.listener->remove(*reactors_[i]);
+    core_->shard(i).end_connections({StreamCondition::system_shutdown, "The server is stopping"});
+    return true;
+  });
+  while (!on_all([this](std::size_t i) { return core_->shard(i).quiet(); }) &&
+         std::chrono::steady_clock::now() < deadline) {
+    std::unique_lock guard(lock);
+    changed.wait_for(guard, kStopCheck);
+  }
+  on_all([this](std::size_t i) {
+    core_->shard(i).drop_connections();
+    return true;
+  });
+  for (const auto& reactor : reactors_) reactor->stop();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  listeners_.clear();
+  store_->close();
+}
+
+// --- certificates ---
+
+void Server::use_tls(std::shared_ptr<net::TlsContext> tls) {
+  tls_now_ = tls;
+  for (std::size_t i = 0; i < reactors_.size(); ++i) reactors_[i]->post([this, i, tls] { tls_[i] = tls; });
+  fingerprint_ = certificate_fingerprint();
+  warned_days_ = 1000;
+  warn_of_expiry();
+}
+
+std::string Server::certificate_fingerprint() const {
+  std::string all;
+  for (const net::CertificateFiles& files : config_.tls.files())
+    for (const std::string& file : {files.certificate, files.key}) {
+      struct stat status{};
+      if (stat(file.c_str(), &status) == 0)
+        all +=
+            fmt::format("{}:{}:{}.{}\n", file, status.st_ino, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+    }
+  return all;
+}
+
+void Server::watch_certificates() {
+  const bool self_signed = config_.tls.files().empty();
+  const bool due =
+      self_signed && !tls_now_->certificates().empty() && days_left(tls_now_->certificates().front()) < 30;
+  if (due || certificate_fingerprint() != fingerprint_) {
+    fingerprint_ = certificate_fingerprint();  // a bad one is tried once
+    if (auto tls = make_tls(config_)) {
+      use_tls(*tls);
+      log::info("the certificate was read again");
+    } else {
+      log::error("the certificate changed and cannot be used, the old one stays: {}", tls.error().message);
+    }
+  }
+  warn_of_expiry();
+  control_reactor().run_after(kCertificateCheck, [this] { watch_certificates(); });
+}
+
+void Server::warn_of_expiry() {
+  for (const net::CertificateStatus& certificate : tls_now_->certificates()) {
+    const std::int64_t left = days_left(certificate);
+    for (const std::int64_t threshold : {1, 7, 14, 30}) {
+      if (left >= threshold || warned_days_ <= threshold) continue;
+      warned_days_ = threshold;
+      log::warn("the certificate for {} ends in {} days, at {}", fmt::join(certificate.names, ", "), left,
+                timestamp(to_ms(certificate.not_after)));
+      break;
+    }
+  }
+}
+
+// --- the operator's side ---
+
+template <class Work>
+auto Server::on_shard(Shard& shard, Work work) -> Task<std::invoke_result_t<Work, Shard&>> {
+  Completion<std::invoke_result_t<Work, Shard&>> done;
+  shard.loop().post(
+      [&shard, work = std::move(work), resolve = done.resolver()]() mutable { resolve(work(shard)); });
+  co_return co_await done;
+}
+
+Task<Json> Server::status() {
+  std::size_t sessions = 0, connections = 0, accounts_loaded = 0;
+  std::uint64_t stanzas = 0;
+  struct Counts {
+    std::size_t sessions = 0, connections = 0, accounts = 0;
+    std::uint64_t stanzas = 0;
+  };
+  for (std::size_t i = 0; i < core_->shard_count(); ++i) {
+    const Counts counts = co_await on_shard(core_->shard(i), [](Shard& shard) {
+      Counts one{.connections = shard.connections().size(),
+                 .accounts = shard.users().size(),
+                 .stanzas = shard.stanzas()};
+      for (const auto& [jid, user] : shard.users()) one.sessions += user->all_sessions().size();
+      return one;
+    });
+    sessions += counts.sessions;
+    connections += counts.connections;
+    accounts_loaded += counts.accounts;
+    stanzas += counts.stanzas;
+  }
+  auto accounts = co_await store_->count_accounts();
+  Json certificates = Json::array();
+  for (const net::CertificateStatus& one : tls_now_->certificates())
+    certificates.push_back({{"names", one.names},
+                            {"self_signed", one.self_signed},
+                            {"ends", timestamp(to_ms(one.not_after))},
+                            {"days_left", days_left(one)}});
+  Json result = Json::object();
+  result["version"] = kVersion;
+  result["domains"] = config_.domains;
+  result["listening"] = addresses_;
+  result["uptime_seconds"] =
+      std::chrono::duration_cast<std::chrono::seconds>(control_reactor().now() - core_->started_at()).count();
+  result["threads"] = reactors_.size();
+  result["accounts"] = accounts ? Json(*accounts) : Json();
+  result["accounts_loaded"] = accounts_loaded;
+  result["sessions"] = sessions;
+  result["connections"] = connections;
+  result["stanzas"] = stanzas;
+  result["memory_kib"] = resident_kib();
+  result["certificates"] = std::move(certificates);
+  co_return result;
+}
+
+Task<Json> Server::sessions() {
+  Json all = Json::array();
+  for (std::size_t i = 0; i < core_->shard_count(); ++i) {
+    Json some = co_await on_shard(core_->shard(i), [](Shard& shard) {
+      Json list = Json::array();
+      for (const auto& [jid, user] : shard.users()) {
+        for (const auto& session : user->all_sessions()) {
+          const Link::Facts facts = session->link().facts();
+          list.push_back({{"jid", session->jid().text()},
+                          {"address", facts.address},
+                          {"tls", facts.tls},
+                          {"mechanism", facts.mechanism},
+                          {"available", session->available()},
+                          {"priority", session->priority()},
+                          {"since", timestamp(to_ms(facts.since))},
+                          {"memory_bytes", session->link().memory_bytes()}});
+        }
+      }
+      return list;
+    });
+    for (Json& one : some) all.push_back(std::move(one));
+  }
+  std::sort(all.begin(), all.end(), [](const Json& a, const Json& b) { return a["jid"] < b["jid"]; });
+  co_return all;
+}
+
+Task<Result<void>> Server::kick(Jid full) {
+  const bool found = co_await on_shard(core_->home(full.bare()), [full](Shard& shard) {
+    auto* user = static_cast<User*>(shard.loaded(full.to_bare()));
+    UserSession* session = user != nullptr ? user->find(full.resource()) : nullptr;
+    if (session != nullptr) session->end({StreamCondition::policy_violation, "Closed by the operator"});
+    return session != nullptr;
+  });
+  if (!found) co_return fail(Errc::not_found, fmt::format("there is no session {}", full.text()));
+  co_return Result<void>();
+}
+
+Task<Result<std::string>> Server::reload() {
+  auto config = load_();
+  if (!config) co_return std::unexpected(config.error());
+  auto tls = make_tls(*config);
+  if (!tls)
+    co_return fail(tls.error().code,
+                   "the new certificate cannot be used, the old one stays: " + tls.error().message);
+  config_ = *config;
+  log::set_level(config_.log.level);
+  core_->reconfigure(*config);
+  use_tls(*tls);
+  log::info("configuration and certificates were read again");
+  co_return std::string(
+      "configuration and certificates were read again; listen.*, threads and storage need a restart");
+}
+
+Task<Result<void>> Server::account_removed(Jid bare) {
+  Completion<Result<void>> done;
+  Shard& home = core_->home(bare.bare());
+  home.loop().post([&home, bare, resolve = done.resolver()] {
+    spawn(home.retire_account(bare), [resolve](Result<void> result) { resolve(std::move(result)); });
+  });
+  co_return co_await done;
+}
+
+Task<Result<void>> Server::password_changed(Jid bare) {
+  co_await on_shard(core_->home(bare.bare()), [bare](Shard& shard) {
+    shard.end_sessions(bare, {}, {StreamCondition::not_authorized, "The password was changed"});
+    return true;
+  });
+  co_return Result<void>();
+}
+
+}  // namespace starling::server

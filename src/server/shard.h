@@ -1,0 +1,173 @@
+#pragma once
+// One core's share of the server: its accounts, its connections, its own copy of every module, and the
+// router. Shares nothing with other shards but what crosses as Envelopes. Everything here is for the shard's
+// own thread unless it says so.
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "server/module.h"
+#include "server/throttle.h"
+#include "server/users/user.h"
+
+namespace starling::server {
+
+class Connection;
+class Core;
+
+// The configuration and what follows from it, replaced as a whole by a reload.
+struct Setup {
+  Config config;
+  stream::Settings stream;  // of client streams
+};
+
+class Shard final : public Context, private Registry {
+ public:
+  Shard(Core& core, std::size_t index, Loop& loop, Config config, const ModuleFactory& modules);
+  ~Shard() override;
+  void start(std::size_t shards);  // once all of them exist
+
+  // --- Context ---
+  [[nodiscard]] const Config& config() const override { return setup_->config; }
+  [[nodiscard]] storage::Store& store() override;
+  [[nodiscard]] Loop& loop() override { return loop_; }
+  [[nodiscard]] Accounts& accounts() override;
+  [[nodiscard]] SteadyTime started_at() const override;
+  [[nodiscard]] bool serves(std::string_view domain) const override;
+  [[nodiscard]] std::span<const ModuleInfo> modules() const override { return module_infos_; }
+  void route(Stanza stanza) override;
+  Task<std::expected<StanzaPtr, StanzaError>> ask(Jid to, std::string payload,
+                                                  Milliseconds patience) override;
+  [[nodiscard]] Account* loaded(const Jid& bare) override;
+  Task<Result<void>> remove_account(Jid bare) override;
+  void end_sessions(const Jid& bare, const Jid& except, const StreamError& why) override;
+
+  // --- routing (router.cpp) ---
+  // Puts a stanza into the outbox. Whoever handles an event from outside calls drain() when it has ended, so
+  // that no phase runs inside another.
+  void route(Envelope envelope) { outbox_.push_back(std::move(envelope)); }
+  void drain();
+  // Sends `error` back to the sender, unless the stanza is itself an error or nothing that may be answered
+  // (RFC 6120 8.3.1).
+  void bounce(const Envelope& envelope, const StanzaError& error);
+  // What a session sent: stamped and on its way outward. The stanza's `from` is checked by the connection.
+  void from_session(UserSession& session, Stanza stanza);
+  // A request that the server answers itself, or a result for it. `user` is null for Target::account without
+  // an account.
+  void handle_iq(const StanzaPtr& stanza, Target target, User* user);
+
+  // --- phases ---
+  [[nodiscard]] std::expected<void, StanzaError> screen(const Passage& passage) const;
+  [[nodiscard]] Keep absent(const Account& account, const Stanza& message) const;
+  [[nodiscard]] const std::vector<SessionEvents>& session_events() const { return session_events_; }
+  [[nodiscard]] const GuestHandler& guest_handler(std::size_t feature) const {
+    return guest_handlers_[feature];
+  }
+
+  // --- accounts and connections ---
+  User& user(const Jid& bare);  // begins to load it if need be
+  // Ends the account's sessions and subscriptions, as before it is deleted.
+  Task<Result<void>> retire_account(Jid bare);
+  void forget(const Jid& bare);  // unloads it, if it is idle
+  [[nodiscard]] const std::unordered_map<std::string, std::unique_ptr<User>>& users() const { return users_; }
+  void adopt(std::shared_ptr<Connection> connection);  // its loop is this shard's from now on
+  void release(const std::shared_ptr<Connection>& connection);
+  [[nodiscard]] const std::unordered_set<std::shared_ptr<Connection>>& connections() const {
+    return connections_;
+  }
+  void end_connections(const StreamError& why);
+  void drop_connections();  // without another word
+  // Nothing is under way that a stop would cut off: no connection, no write.
+  [[nodiscard]] bool quiet() const;
+
+  [[nodiscard]] Core& core() { return core_; }
+  [[nodiscard]] std::size_t index() const { return index_; }
+  [[nodiscard]] const std::shared_ptr<const Setup>& setup() const { return setup_; }
+  void reconfigure(Config config);
+  [[nodiscard]] Throttle& throttle() { return throttle_; }
+  [[nodiscard]] std::span<char> scratch() {
+    return scratch_;
+  }                                         // for one read; its content is used before the next
+  [[nodiscard]] std::string take_buffer();  // an empty string, perhaps with capacity
+  void give_buffer(std::string buffer);
+  [[nodiscard]] std::string next_id();  // for requests of the server's own
+  [[nodiscard]] std::int64_t wall_ms() const;
+  [[nodiscard]] std::uint64_t stanzas() const { return trace_; }  // that sessions of this shard sent
+
+ private:
+  // Registry, while modules attach.
+  Context& context() override { return *this; }
+  void on_iq(Type type, Target target, Access access, std::string_view ns, std::string_view name,
+             IqHandler handler) override;
+  void on_slow_iq(Type type, Target target, Access access, std::string_view ns, std::string_view name,
+                  SlowIqHandler handler) override;
+  void screen(std::function<std::expected<void, StanzaError>(const Passage&)> phase) override {
+    screens_.push_back(std::move(phase));
+  }
+  void absent(std::function<Keep(const Account&, const Stanza&)> phase) override {
+    absents_.push_back(std::move(phase));
+  }
+  void on_session(SessionEvents events) override { session_events_.push_back(std::move(events)); }
+  void stream_feature(stream::Feature feature, GuestHandler handler) override;
+
+  struct IqEntry {
+    Access access;
+    IqHandler now;
+    SlowIqHandler slow;
+    std::function<void(const IqRequest&)> own;  // writes its answer itself
+  };
+  using IqTable = std::unordered_map<std::string, IqEntry>;
+  static std::string iq_key(Type type, Target target, std::string_view ns, std::string_view name);
+  void add_iq(std::string key, IqEntry entry);
+  void register_roster();
+  std::shared_ptr<const Setup> make_setup(Config config) const;
+
+  void deliver(Envelope envelope);  // one stanza of the outbox
+  void to_host(const Envelope& envelope);
+  void cross(Shard& home, Envelope envelope);
+  void reply(const Stanza& request, const IqReply& answer);
+  Task<void> run_slow(const SlowIqHandler& handler, IqRequest request, std::shared_ptr<Link> link);
+  void take_answer(const StanzaPtr& stanza);
+  void tick();
+
+  Core& core_;
+  std::size_t index_;
+  Loop& loop_;
+  std::vector<stream::Feature> features_;
+  std::vector<GuestHandler> guest_handlers_;
+  std::shared_ptr<const Setup> setup_;
+  std::vector<std::shared_ptr<const Setup>> old_setups_;  // streams that began under them still refer to them
+  std::vector<ModuleInfo> module_infos_;
+  std::vector<std::unique_ptr<Module>> modules_;
+  IqTable iqs_;
+  std::vector<std::function<std::expected<void, StanzaError>(const Passage&)>> screens_;
+  std::vector<std::function<Keep(const Account&, const Stanza&)>> absents_;
+  std::vector<SessionEvents> session_events_;
+
+  std::unordered_map<std::string, std::unique_ptr<User>> users_;
+  std::unordered_set<std::shared_ptr<Connection>> connections_;
+  std::vector<Envelope> outbox_;
+  bool draining_ = false;
+  std::vector<std::vector<Envelope>> crossings_;  // by shard; handed over once a turn
+
+  struct Asked {
+    Completion<std::expected<StanzaPtr, StanzaError>>::Resolver resolve;
+    Jid to;
+    Loop::TimerId timer;
+  };
+  std::unordered_map<std::string, Asked> asked_;
+
+  Throttle throttle_;
+  std::vector<char> scratch_;
+  std::vector<std::string> buffers_;
+  std::uint64_t trace_ = 0;
+  std::string id_prefix_;
+  std::uint64_t id_counter_ = 0;
+  unsigned slow_ = 0;  // slow IQs under way
+  Loop::TimerId tick_ = 0;
+};
+
+}  // namespace starling::server

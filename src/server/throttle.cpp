@@ -1,0 +1,69 @@
+#include "server/throttle.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace starling::server {
+namespace {
+
+constexpr double kBurstSeconds = 2;
+constexpr std::size_t kMaxRemembered = 100000;   // addresses and accounts; beyond it the table starts anew
+constexpr unsigned kFreeFailures = 1;            // a typing error costs nothing
+constexpr unsigned kFreeFailuresOfAddress = 20;  // many people may share an address
+constexpr Milliseconds kFirstDelay{500}, kLongestDelay{8000};
+constexpr std::chrono::minutes kMemory{10};
+
+Milliseconds delay_for(unsigned failures, unsigned free) {
+  if (failures <= free) return Milliseconds(0);
+  const unsigned doublings = std::min(failures - free - 1, 10U);
+  return std::min(kFirstDelay * (1U << doublings), kLongestDelay);
+}
+
+}  // namespace
+
+void TokenBucket::take(double amount, double per_second, SteadyTime now) {
+  if (per_second <= 0) return;
+  const double elapsed = std::chrono::duration<double>(now - at_).count();
+  at_ = now;
+  spent_ = std::max(0.0, spent_ - elapsed * per_second) + amount;
+}
+
+Milliseconds TokenBucket::wait(double per_second) const {
+  if (per_second <= 0) return Milliseconds(0);
+  const double over = spent_ - kBurstSeconds * per_second;
+  return over <= 0 ? Milliseconds(0)
+                   : Milliseconds(static_cast<std::int64_t>(std::ceil(over * 1000 / per_second)));
+}
+
+std::string Throttle::key(std::string_view address, std::string_view account) {
+  return std::string(address).append(1, ' ').append(account);
+}
+
+Milliseconds Throttle::login_delay(const std::string& address, const std::string& account,
+                                   SteadyTime now) const {
+  const auto failures = [&](const std::string& of) {
+    const auto found = failures_.find(of);
+    return found == failures_.end() || now - found->second.last > kMemory ? 0U : found->second.count;
+  };
+  return std::max(delay_for(failures(key(address, account)), kFreeFailures),
+                  delay_for(failures(key(address, {})), kFreeFailuresOfAddress));
+}
+
+void Throttle::login_failed(const std::string& address, const std::string& account, SteadyTime now) {
+  if (failures_.size() >= kMaxRemembered) failures_.clear();
+  for (const std::string& of : {key(address, account), key(address, {})}) {
+    Failures& entry = failures_[of];
+    ++entry.count;
+    entry.last = now;
+  }
+}
+
+void Throttle::login_succeeded(const std::string& address, const std::string& account) {
+  failures_.erase(key(address, account));
+}
+
+void Throttle::sweep(SteadyTime now) {
+  std::erase_if(failures_, [&](const auto& entry) { return now - entry.second.last > kMemory; });
+}
+
+}  // namespace starling::server

@@ -1,0 +1,45 @@
+#pragma once
+// Two ways to slow somebody down without refusing them: a token bucket for what a session sends, and growing
+// delays for logins that keep failing. On one shard.
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/loop.h"
+
+namespace starling::server {
+
+// Holds at most two seconds' worth. Goes below zero by what was taken last, and says how long that has to be
+// made up for.
+class TokenBucket {
+ public:
+  // `per_second` 0: no limit.
+  void take(double amount, double per_second, SteadyTime now);
+  // How long until it is above zero again; zero when it is.
+  [[nodiscard]] Milliseconds wait(double per_second) const;
+
+ private:
+  double spent_ = 0;  // of the two seconds' worth
+  SteadyTime at_{};
+};
+
+// How long the next login attempt is held up (never refused: a right password always works in the end).
+class Throttle {
+ public:
+  [[nodiscard]] Milliseconds login_delay(const std::string& address, const std::string& account,
+                                         SteadyTime now) const;
+  void login_failed(const std::string& address, const std::string& account, SteadyTime now);
+  void login_succeeded(const std::string& address, const std::string& account);
+  void sweep(SteadyTime now);  // forgets what is ten minutes old
+
+ private:
+  struct Failures {
+    unsigned count = 0;
+    SteadyTime last{};
+  };
+  static std::string key(std::string_view address, std::string_view account);
+  std::unordered_map<std::string, Failures> failures_;  // by address and account, and by address alone
+};
+
+}  // namespace starling::server

@@ -1,0 +1,190 @@
+// Delivery of messages by RFC 6121 8.5, and the undelivered tail of the account's archive (XEP-0160).
+
+#include "base/log.h"
+#include "server/shard.h"
+#include "server/users/user.h"
+#include "xml/namespaces.h"
+#include "xml/parser.h"
+
+namespace starling::server {
+namespace {
+constexpr std::size_t kTailPage = 100;  // messages read from the tail at once
+}
+
+void User::receive_message(Envelope envelope) {
+  const Type type = envelope.stanza->type();
+  if (!exists()) {  // 8.5.1: no such user. An error is never answered.
+    shard_.bounce(envelope, {Condition::service_unavailable, "There is no such account here"});
+    return;
+  }
+  if (envelope.to.is_full()) {
+    if (UserSession* session = find(envelope.to.resource())) {  // 8.5.3.1
+      session->link().send({std::move(envelope), nullptr});
+    } else if (type == Type::chat) {  // 8.5.3.2.1: as if to the bare JID
+      deliver_to_bare(std::move(envelope));
+    } else if (type != Type::headline) {  // bounce() drops an error
+      shard_.bounce(envelope, {Condition::service_unavailable, "That session is not here"});
+    }
+    return;
+  }
+  deliver_to_bare(std::move(envelope));
+}
+
+void User::deliver_to_bare(Envelope envelope) {
+  const Type type = envelope.stanza->type();
+  if (type == Type::error) return;  // 8.5.2.1.1: there is no session it could concern
+  if (type == Type::groupchat) {
+    shard_.bounce(envelope, {Condition::service_unavailable, "A group chat message needs a full JID"});
+    return;
+  }
+  if (flushing_ && type != Type::headline) {  // what is older goes first
+    held_.push_back(std::move(envelope));
+    return;
+  }
+  int highest = -1;
+  unsigned count = 0;
+  for (const auto& session : sessions_) {
+    if (!session->takes_messages()) continue;
+    if (session->priority() > highest) {
+      highest = session->priority();
+      count = 1;
+    } else if (session->priority() == highest) {
+      ++count;
+    }
+  }
+  if (count == 0) {
+    if (type != Type::headline) keep_or_bounce(std::move(envelope));  // 8.5.2.2.1
+    return;
+  }
+  // 8.5.2.1.1: a headline to all that take messages, the others to the most available session; equals share.
+  const auto delivery =
+      count > 1 && type != Type::headline ? std::make_shared<Delivery>(Delivery{.pending = count}) : nullptr;
+  for (std::size_t i = 0; i < sessions_.size(); ++i) {  // by index: a send() may end a session
+    UserSession& session = *sessions_[i];
+    if (!session.takes_messages() || (type != Type::headline && session.priority() != highest)) continue;
+    session.link().send({envelope, delivery});
+  }
+}
+
+void User::keep_or_bounce(Envelope envelope) {
+  if (shard_.absent(*this, *envelope.stanza) == Keep::no) {
+    shard_.bounce(envelope, {Condition::service_unavailable});
+    return;
+  }
+  const auto& limits = shard_.config().limits;
+  if (tail_.messages >= limits.offline_messages || tail_.bytes >= limits.offline_bytes) {
+    shard_.bounce(envelope,
+                  {Condition::service_unavailable, "The recipient's store for offline messages is full"});
+    return;
+  }
+  spawn(keep(std::move(envelope)));
+}
+
+Task<void> User::keep(Envelope envelope) {
+  storage::ArchivedMessage message{.owner = jid_.text(),
+                                   .peer = std::string(envelope.stanza->from().bare()),
+                                   .stamp_ms = envelope.stamp_ms != 0 ? envelope.stamp_ms : shard_.wall_ms(),
+                                   .undelivered = true};
+  envelope.stanza->write(message.stanza, envelope.stanza->to());
+  const std::size_t bytes = message.stanza.size();
+  ++tail_.messages;
+  tail_.bytes += bytes;
+  ++appends_in_flight_;
+  storage::Batch batch;
+  batch.emplace_back(storage::Append{std::move(message)});
+  auto done = co_await shard_.store().commit(std::move(batch));
+  --appends_in_flight_;
+  if (!done) {
+    --tail_.messages;
+    tail_.bytes -= bytes;
+    log::error("a message to {} was not stored: {}", jid_.text(), done.error().message);
+    shard_.bounce(envelope,
+                  {Condition::internal_server_error, "The message could not be stored", ErrorType::wait});
+  }
+  if (appends_in_flight_ == 0 && std::exchange(flush_wanted_, false)) {
+    flushing_ = false;
+    start_tail();
+    if (!flushing_) end_tail_flush();  // whoever wanted it has gone
+  }
+  shard_.drain();
+}
+
+// Hands the tail to the most available session, if there is one and anything to hand over.
+void User::start_tail() {
+  if (flushing_ || tail_.messages == 0) return;
+  UserSession* best = nullptr;
+  for (const auto& session : sessions_)
+    if (session->takes_messages() && (best == nullptr || session->priority() > best->priority()))
+      best = session.get();
+  if (best == nullptr) return;
+  flushing_ = true;              // from now on nothing newer may overtake
+  if (appends_in_flight_ > 0) {  // what is on its way to the store belongs to the tail as well
+    flush_wanted_ = true;
+  } else {
+    spawn(flush_tail(best->jid()));
+  }
+}
+
+Task<void> User::flush_tail(Jid session_jid) {
+  for (;;) {
+    auto page = co_await shard_.store().undelivered(jid_.text(), tail_sent_, kTailPage);
+    if (!page) log::error("offline messages of {} cannot be read: {}", jid_.text(), page.error().message);
+    UserSession* session = find(session_jid.resource());
+    if (!page || page->empty() || session == nullptr) break;
+    const std::shared_ptr<Link> link = session->shared_link();
+    for (storage::ArchivedMessage& message : *page) {
+      tail_sent_ = std::max(tail_sent_, message.id);
+      auto document = xml::parse_fragment(message.stanza, ns::client);
+      std::expected<Stanza, StanzaError> stanza = std::unexpected(StanzaError{});
+      if (document) stanza = Stanza::from(std::move(*document));
+      if (!stanza) {
+        log::error("offline message {} of {} is damaged and stays where it is", message.id, jid_.text());
+        continue;
+      }
+      Envelope envelope{.stanza = std::make_shared<const Stanza>(std::move(*stanza)), .to = {}};
+      envelope.to = envelope.stanza->to();
+      envelope.tail_id = message.id;
+      envelope.stamp_ms = message.stamp_ms;
+      link->send({std::move(envelope), nullptr});
+    }
+    if (link->queued_bytes() > 0) {  // the client's pace, not the disk's
+      Completion<bool> drained;
+      link->when_drained([resolve = drained.resolver()] { resolve.here(true); });
+      co_await drained;
+    }
+  }
+  end_tail_flush();
+}
+
+void User::end_tail_flush() {
+  flushing_ = false;
+  for (Envelope& envelope : std::exchange(held_, {})) deliver_to_bare(std::move(envelope));
+  shard_.drain();
+}
+
+void User::taken(Outgoing& outgoing) {
+  if (outgoing.delivery) {
+    outgoing.delivery->taken = true;
+    --outgoing.delivery->pending;
+  }
+  if (outgoing.envelope.tail_id == 0) return;
+  if (taken_.empty()) shard_.loop().at_turn_end([this] { mark_taken(); });
+  taken_.push_back(outgoing.envelope.tail_id);
+}
+
+void User::mark_taken() {
+  storage::Batch batch;
+  for (const std::uint64_t id : std::exchange(taken_, {}))
+    batch.emplace_back(storage::MarkOneDelivered{jid_.text(), id});
+  spawn(commit_taken(std::move(batch)));
+}
+
+Task<void> User::commit_taken(storage::Batch batch) {
+  co_await commit(std::move(batch));
+  ++writes_in_flight_;
+  if (auto size = co_await shard_.store().undelivered_size(jid_.text()); size && appends_in_flight_ == 0)
+    tail_ = *size;
+  --writes_in_flight_;
+}
+
+}  // namespace starling::server

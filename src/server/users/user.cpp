@@ -1,0 +1,200 @@
+#include "server/users/user.h"
+
+#include "base/crypto.h"
+#include "base/log.h"
+#include "server/shard.h"
+#include "xml/namespaces.h"
+
+namespace starling::server {
+
+User::User(Shard& shard, Jid bare) : shard_(shard), jid_(std::move(bare)), last_used_(shard.loop().now()) {}
+
+void User::load() { spawn(read()); }
+
+Task<void> User::read() {
+  auto record = co_await shard_.store().account(jid_.text());
+  Error problem;
+  bool ok = record.has_value();
+  if (!ok) problem = record.error();
+  if (ok && *record) {
+    auto kinds = co_await shard_.store().values_of(
+        jid_.text(), std::vector<std::string>{std::string(Roster::kKind), std::string(Roster::kMetaKind)});
+    auto tail = co_await shard_.store().undelivered_size(jid_.text());
+    ok = kinds.has_value() && tail.has_value();
+    if (ok) {
+      auto roster = Roster::load((*kinds)[0], (*kinds)[1]);
+      ok = roster.has_value();
+      if (ok) {
+        roster_ = std::move(*roster);
+        tail_ = *tail;
+        record_ = std::move(**record);
+      } else {
+        problem = roster.error();
+      }
+    } else {
+      problem = kinds ? tail.error() : kinds.error();
+    }
+  }
+  if (!ok) log::error("account {} cannot be loaded: {}", jid_.text(), problem.message);
+  state_ = ok ? State::loaded : State::failed;
+  last_used_ = shard_.loop().now();
+  for (auto& job : std::exchange(waiting_, {})) job(ok);
+  for (Envelope& envelope : std::exchange(inbox_, {})) dispatch(std::move(envelope));
+  shard_.drain();
+  if (!exists())
+    shard_.loop().at_turn_end([&shard = shard_, jid = jid_] { shard.forget(jid); });  // costs no memory
+}
+
+void User::when_loaded(std::move_only_function<void(bool)> job) {
+  if (state_ == State::loading) {
+    waiting_.push_back(std::move(job));
+  } else {
+    job(state_ == State::loaded);
+  }
+}
+
+bool User::idle() const {
+  return state_ != State::loading && sessions_.empty() && writes_in_flight_ == 0 && appends_in_flight_ == 0 &&
+         !flushing_ && taken_.empty();
+}
+
+std::vector<Session*> User::sessions() const {
+  std::vector<Session*> all;
+  all.reserve(sessions_.size());
+  for (const auto& session : sessions_) all.push_back(session.get());
+  return all;
+}
+
+UserSession* User::find(std::string_view resource) const {
+  const auto found =
+      std::ranges::find_if(sessions_, [&](const auto& one) { return one->jid().resource() == resource; });
+  return found == sessions_.end() ? nullptr : found->get();
+}
+
+bool User::trusts(const Jid& contact) const {
+  return contact.same_bare(jid_) || roster_.subscription(contact.bare()).from;
+}
+
+std::expected<UserSession*, StanzaError> User::bind(std::shared_ptr<Link> link, const std::string& resource) {
+  // RFC 6120 7.6: no resource asked for means one that nobody can guess.
+  auto full = jid_.with_resource(resource.empty() ? crypto::random_id(96) : resource);
+  if (!full) return std::unexpected(StanzaError{Condition::bad_request, full.error().message});
+  if (UserSession* older = find(full->resource())) {
+    // RFC 6120 7.7.2.2: the newer one wins, as Prosody and ejabberd do it.
+    older->link().end({StreamCondition::conflict, "Replaced by a new session with the same resource"});
+  } else if (const std::size_t limit = shard_.config().limits.sessions_per_account;
+             sessions_.size() >= limit) {
+    return std::unexpected(StanzaError{
+        Condition::resource_constraint,
+        fmt::format("This account has {} sessions already, which is its limit", limit), ErrorType::wait});
+  }
+  auto& session =
+      sessions_.emplace_back(std::make_unique<UserSession>(*this, std::move(*full), std::move(link)));
+  for (const SessionEvents& events : shard_.session_events())
+    if (events.bound) events.bound(*this, *session);
+  return session.get();
+}
+
+void User::closed(UserSession& session, std::vector<Outgoing> untaken) {
+  const auto at = std::ranges::find_if(sessions_, [&](const auto& one) { return one.get() == &session; });
+  const std::unique_ptr<UserSession> gone = std::move(*at);
+  sessions_.erase(at);
+  last_used_ = shard_.loop().now();
+  std::string status;
+  if (gone->presence_) {
+    if (gone->available())
+      went_unavailable(*gone, std::make_shared<const Stanza>(
+                                  Stanza::make(Kind::presence, Type::unavailable, gone->jid(), {}, {}, {})));
+    else if (const xml::Element* said = gone->presence_->child("status", ns::client))
+      status = said->text();
+  }
+  for (const SessionEvents& events : shard_.session_events())
+    if (events.closed) events.closed(*this, *gone);
+
+  for (Outgoing& one : untaken) {
+    if (one.delivery) {
+      --one.delivery->pending;
+      if (one.delivery->taken || one.delivery->pending > 0) continue;  // another session has it, or decides
+    }
+    if (one.envelope.tail_id != 0) {  // it is in the store still
+      tail_sent_ = std::min(tail_sent_, one.envelope.tail_id - 1);
+      continue;
+    }
+    if (one.envelope.stamp_ms == 0) one.envelope.stamp_ms = shard_.wall_ms();
+    one.envelope.to = jid_;
+    receive(std::move(one.envelope));
+  }
+  if (sessions_.empty() && record_) {
+    record_->last_seen = shard_.wall_ms() / 1000;
+    record_->last_status = std::move(status);
+    save({storage::PutAccount{*record_}});
+  } else {
+    start_tail();
+  }
+  shard_.drain();
+}
+
+void User::end_sessions(const Jid& except, const StreamError& why) {
+  // end() may call closed(), which shortens the list.
+  std::vector<std::shared_ptr<Link>> links;
+  for (const auto& session : sessions_)
+    if (session->jid() != except) links.push_back(session->shared_link());
+  for (const auto& link : links) link->end(why);
+}
+
+void User::receive(Envelope envelope) {
+  last_used_ = shard_.loop().now();
+  if (state_ == State::loading) {
+    inbox_.push_back(std::move(envelope));
+  } else {
+    dispatch(std::move(envelope));
+  }
+}
+
+void User::dispatch(Envelope envelope) {
+  if (state_ == State::failed) {
+    shard_.bounce(envelope, {Condition::internal_server_error,
+                             "The account's data cannot be read at the moment", ErrorType::wait});
+    return;
+  }
+  if (exists()) {
+    if (auto passed = shard_.screen({envelope, *this, false}); !passed) {
+      shard_.bounce(envelope, passed.error());
+      return;
+    }
+  }
+  switch (envelope.stanza->kind()) {
+    case Kind::message:
+      receive_message(std::move(envelope));
+      break;
+    case Kind::presence:
+      receive_presence(std::move(envelope));
+      break;
+    case Kind::iq:
+      receive_iq(std::move(envelope));
+      break;
+  }
+}
+
+void User::receive_iq(Envelope envelope) {
+  if (envelope.to.is_bare()) {  // RFC 6121 8.5.1, 8.5.2.1.3: the server answers for the account
+    shard_.handle_iq(envelope.stanza, Target::account, exists() ? this : nullptr);
+  } else if (UserSession* session = find(envelope.to.resource())) {  // 8.5.3.1
+    session->link().send({std::move(envelope), nullptr});
+  } else {  // 8.5.3.2.3
+    shard_.bounce(envelope, {Condition::service_unavailable});
+  }
+}
+
+void User::save(storage::Batch batch) {
+  if (!batch.empty()) spawn(commit(std::move(batch)));
+}
+
+Task<void> User::commit(storage::Batch batch) {
+  ++writes_in_flight_;
+  auto done = co_await shard_.store().commit(std::move(batch));
+  --writes_in_flight_;
+  if (!done) log::error("changes of account {} were not stored: {}", jid_.text(), done.error().message);
+}
+
+}  // namespace starling::server

@@ -1,0 +1,126 @@
+#pragma once
+// A user's account while somebody deals with it: its sessions, roster and undelivered tail. An actor: it
+// lives on its home shard, is loaded on first use and unloaded when idle, and what arrives while it loads
+// waits in order.
+//
+// user.cpp: loading and sessions - messages.cpp: delivery by RFC 6121 8.5 and the tail - presence.cpp: RFC
+// 6121 4 - subscriptions.cpp: RFC 6121 3 - roster_iq.cpp: RFC 6121 2.
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/users/roster.h"
+#include "server/users/session.h"
+
+namespace starling::server {
+
+class Shard;
+
+class User final : public Account {
+ public:
+  User(Shard& shard, Jid bare);
+
+  // Account, for modules.
+  [[nodiscard]] const Jid& jid() const override { return jid_; }
+  [[nodiscard]] std::vector<Session*> sessions() const override;
+  [[nodiscard]] Session* session(std::string_view resource) const override { return find(resource); }
+  [[nodiscard]] bool trusts(const Jid& contact) const override;
+  [[nodiscard]] const storage::Account& record() const override { return *record_; }
+
+  void load();
+  [[nodiscard]] bool loaded() const { return state_ == State::loaded; }
+  [[nodiscard]] bool exists() const { return record_.has_value(); }
+  // Nothing that would be lost or repeated if it were unloaded now.
+  [[nodiscard]] bool idle() const;
+  [[nodiscard]] SteadyTime last_used() const { return last_used_; }
+  // Runs now if loaded, else when it is; the argument says whether loading worked.
+  void when_loaded(std::move_only_function<void(bool)> job);
+
+  // --- sessions ---
+  // Full JID, or what the client gets instead (RFC 6120 7.7.2). An older session of that resource ends with
+  // `conflict`.
+  std::expected<UserSession*, StanzaError> bind(std::shared_ptr<Link> link, const std::string& resource);
+  // The connection ended; `untaken` are the messages that its client did not get, in order.
+  void closed(UserSession& session, std::vector<Outgoing> untaken);
+  void taken(Outgoing& outgoing);  // the kernel took the last byte
+  void end_sessions(const Jid& except, const StreamError& why);
+  [[nodiscard]] UserSession* find(std::string_view resource) const;
+  [[nodiscard]] const std::vector<std::unique_ptr<UserSession>>& all_sessions() const { return sessions_; }
+
+  // --- inward: what others sent to this account (bare or full JID) ---
+  void receive(Envelope envelope);
+
+  // --- outward: what a session of this account sent ---
+  void broadcast_presence(UserSession& session, StanzaPtr presence);  // without `to` (RFC 6121 4.2, 4.4, 4.5)
+  void directed_presence(UserSession& session, StanzaPtr presence);   // RFC 6121 4.6
+  void subscription_out(UserSession& session, const Stanza& stanza);  // RFC 6121 3, the user's side
+
+  // --- roster IQs (roster_iq.cpp) ---
+  // Writes its own answer: a result, and with a known version the pushes that bring the client up to date
+  // (2.6.3).
+  void roster_get(UserSession& session, const Stanza& request);
+  Task<std::expected<std::string, StanzaError>> roster_set(StanzaPtr request);
+
+  // Ends sessions and subscriptions, as before the account is deleted.
+  void cancel_everything(const StreamError& why);
+
+ private:
+  enum class State { loading, loaded, failed };
+  Task<void> read();
+  void dispatch(Envelope envelope);
+  void receive_message(Envelope envelope);
+  void receive_presence(Envelope envelope);
+  void receive_iq(Envelope envelope);
+  void receive_subscription(const Envelope& envelope);
+  void receive_probe(const Envelope& envelope);
+
+  // messages.cpp
+  void deliver_to_bare(Envelope envelope);
+  void keep_or_bounce(Envelope envelope);
+  Task<void> keep(Envelope envelope);
+  void start_tail();
+  Task<void> flush_tail(Jid session);
+  void end_tail_flush();
+  void mark_taken();
+  Task<void> commit_taken(storage::Batch batch);
+
+  // presence.cpp
+  void went_unavailable(UserSession& session, const StanzaPtr& presence);
+  void to_subscribers(const StanzaPtr& presence);
+  void to_own_sessions(const StanzaPtr& presence);
+  void to_available(const Envelope& envelope);
+  void send_current_presence(const Jid& contact);
+
+  // subscriptions.cpp
+  void apply(RosterItem item);  // memory now, pushes now, store in the background
+  void push(const RosterItem& item);
+  void reply_for_user(Type type, const Jid& contact);
+  void pending_requests_to(UserSession& session);
+  [[nodiscard]] RosterItem item_for(const Jid& contact) const;
+  void save(storage::Batch batch);
+  Task<void> commit(storage::Batch batch);
+
+  Shard& shard_;
+  Jid jid_;
+  State state_ = State::loading;
+  std::optional<storage::Account> record_;
+  Roster roster_;
+  std::vector<std::unique_ptr<UserSession>> sessions_;
+  std::vector<std::move_only_function<void(bool)>> waiting_;
+  std::vector<Envelope> inbox_;  // while loading
+  SteadyTime last_used_;
+  unsigned writes_in_flight_ = 0;
+
+  // The undelivered tail (messages.cpp).
+  storage::TailSize tail_;
+  std::uint64_t tail_sent_ = 0;  // highest id that was handed to a session
+  unsigned appends_in_flight_ = 0;
+  bool flushing_ = false;      // the tail is being handed over; live messages wait in held_
+  bool flush_wanted_ = false;  // once the appends in flight have ended
+  std::vector<Envelope> held_;
+  std::vector<std::uint64_t> taken_;  // ids to be marked at the end of this turn
+};
+
+}  // namespace starling::server
