@@ -1,4 +1,5 @@
 """The script language: parsing of files, matching of stanzas, and playing of one scenario. README.md is its manual."""
+import hashlib
 import re
 import sys
 import time
@@ -137,7 +138,7 @@ class Matcher:
             extra = set(actual.attrs) - set(pattern.attrs) - ({f"{{{xmpp.NS_XML}}}lang"} if top else set())
             if extra:
                 return f"<{actual.name}> has also {', '.join(sorted(extra))}"
-        wanted = [c for c in pattern.elements() if not is_without(c)]
+        wanted = [c for c in pattern.elements() if c.name != "without"]
         text = pattern.text()
         if text.strip() or (self.exactly and not pattern.elements()):
             if not self.text(text, actual.text()):
@@ -158,16 +159,21 @@ class Matcher:
                 return problems[0] if problems else f"<{actual.name}> lacks <{child.name} xmlns='{child.ns}'>"
         if self.exactly and rest:
             return f"<{actual.name}> has also {rest[0].to_xml()}"
-        for banned in (b for c in pattern.elements() if is_without(c) for b in c.elements()):
+        for banned in (b for c in pattern.elements() if c.name == "without" for b in c.elements()):
             for candidate in actual.elements():
                 if Matcher(self.lookup, False).match(banned, candidate, False) is None:
                     return f"<{actual.name}> has {candidate.to_xml()}"
         return None
 
 
-def is_without(element):
-    """<without>: none of these among the children."""
-    return element.name == "without"
+def is_marker(element, name):
+    """<without>: none of these among the children. <perhaps>: these may come as well."""
+    return element.ns == xmpp.NS_CLIENT and element.name == name
+
+
+def is_absence(element):
+    """A server may tell that a contact has no resource at all (RFC 6121 4.3.2); a script need not expect it."""
+    return element.name == "presence" and element.get("type") == "unavailable" and "/" not in element.get("from", "/")
 
 
 # -- playing -------------------------------------------------------------------
@@ -203,6 +209,7 @@ class Play:
         Play.serial += 1
         self.server, self.scenario, self.suffix = server, scenario, f".{Play.serial}"
         self.actors, self.accounts, self.values, self.transcript = {}, {}, {}, []
+        self.last = {}  # what each actor received last
         self.barriers = 0
         self.line = scenario.line
 
@@ -277,7 +284,14 @@ class Play:
         return parts[part]
 
     def fill(self, text, quote=True):
-        return TOKEN.sub(lambda m: escape(self.lookup(m[1]), {"'": "&apos;"}) if quote else self.lookup(m[1]), text)
+        """Innermost tokens first, so that {base64 ...} may hold others."""
+        while TOKEN.search(text):
+            text = TOKEN.sub(lambda m: self.quoted(m[1]) if quote else self.lookup(m[1]), text)
+        return text
+
+    def quoted(self, token):
+        value = self.lookup(token)
+        return value if re.match(r"\d+ times ", token) else escape(value, {"'": "&apos;"})
 
     # -- setting up
 
@@ -312,10 +326,7 @@ class Play:
             c.request("<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>", self.deadline())
         if priority is not None or "available" in chosen:
             c.send(f"<presence><priority>{priority}</priority></presence>" if priority else "<presence/>")
-            if priority is None or int(priority) >= 0:
-                self.expect(actor, [f"<presence from='{c.jid}'/>"], False)
-            else:
-                self.sync(actor)
+            self.take(c, lambda e: e.name == "presence" and e.get("from") == c.jid, "echo of its presence")
 
     @action(r"connection (\w+)((?:, [^,]+)*)")
     def do_connection(self, name, options):
@@ -334,6 +345,40 @@ class Play:
                 c.wrap_tls(peers.DOMAIN, self.deadline(), xmpp.client_tls(["xmpp-client"]))
             else:
                 raise ScriptError(f"unknown option: {option}")
+
+    @action(r"friends (\w+) and (\w+)")
+    def do_friends(self, one, other):
+        self.subscribe([(one, other), (other, one)])
+
+    @action(r"(\w+) follows (\w+)")
+    def do_follows(self, one, other):
+        self.subscribe([(one, other)])
+
+    def subscribe(self, pairs):
+        """Presence subscriptions made by clients that have left again when this returns."""
+        before, clients = len(self.transcript), {}
+        for name in dict.fromkeys(n for pair in pairs for n in pair):
+            user, domain = self.account(name)
+            c = clients[name] = self.server.connect(name, self.transcript)
+            c.log_in(user, peers.password_of(name), domain, self.deadline())
+            c.bind("setup", self.deadline())
+            c.request("<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>", self.deadline())
+            c.send("<presence/>")
+            self.take(c, lambda e: e.name == "presence" and e.get("from") == c.jid, "echo of its presence", [c])
+        for subscriber, contact in pairs:
+            for sender, receiver, kind in ((subscriber, contact, "subscribe"), (contact, subscriber, "subscribed")):
+                user, domain = self.accounts[receiver]
+                clients[sender].send(f"<presence to='{user}@{domain}' type='{kind}'/>")
+                self.take(clients[receiver], lambda e: e.name == "presence" and e.get("type") == kind, kind,
+                          clients.values())
+        for c in clients.values():
+            c.send("</stream:stream>")
+            while c.next_event(self.deadline(), clients.values())[0] != "eof":
+                pass
+            c.close()
+        del self.transcript[before:]
+        for subscriber, contact in pairs:
+            self.transcript.append((subscriber, "*", f"is subscribed to {contact}'s presence"))
 
     # -- streams
 
@@ -378,13 +423,13 @@ class Play:
 
     @action(r"(\w+) is cut off")
     def do_cut(self, name):
-        """The connection ends, with or without </stream:stream>."""
+        """The connection ends, with or without a stream error and </stream:stream>."""
         c = self.actor(name).connection
         while True:
             kind, element = c.next_event(self.deadline(), self.connections())
             if kind == "eof":
                 return c.close()
-            if kind == "stanza":
+            if kind == "stanza" and (element.ns, element.name) != (xmpp.NS_STREAM, "error") and not is_absence(element):
                 raise Failure(f"expected the end, got {element.to_xml()}")
 
     @action(r"(\w+) closes")
@@ -395,6 +440,8 @@ class Play:
 
     def expect_end(self, c):
         kind, element = c.next_event(self.deadline(), self.connections())
+        while kind == "stanza" and is_absence(element):
+            kind, element = c.next_event(self.deadline(), self.connections())
         if kind == "end":
             kind, element = c.next_event(self.deadline(), self.connections())
             if kind == "eof":
@@ -411,8 +458,9 @@ class Play:
 
     @action(r"(\w+) sends: (.+)")
     def do_send(self, name, xml):
-        xmpp.parse_fragment(re.sub(r"\{[^{}]*\}", "x", xml))  # the script's own mistakes are found here
-        self.actor(name).connection.send(self.fill(xml))
+        filled = self.fill(xml)
+        xmpp.parse_fragment(filled)  # the script's own mistakes are found here
+        self.actor(name).connection.send(filled)
 
     @action(r"(\w+) sends raw: (.+)")
     def do_send_raw(self, name, text):
@@ -449,11 +497,14 @@ class Play:
 
     def expect(self, actor, patterns, exactly, ordered=True):
         left = [stream_or_stanza(p) for p in patterns]
+        perhaps = [e for p in left if is_marker(p, "perhaps") for e in p.elements()]
+        left = [p for p in left if not is_marker(p, "perhaps")]
         deadline = self.deadline()
         while left:
             kind, element = actor.connection.next_event(deadline, self.connections())
             if kind not in ("stream", "stanza"):
                 raise Failure(f"{actor.name} got {kind} instead of a stanza")
+            self.last[actor.name] = element
             problems = []
             for pattern in left[:1] if ordered else left:
                 matcher = Matcher(self.lookup, exactly)
@@ -464,7 +515,12 @@ class Play:
                     break
                 problems.append(problem)
             else:
-                raise Failure(f"{actor.name} received {element.to_xml()}\n    " + "\n    ".join(problems))
+                if is_absence(element):
+                    continue
+                allowed = [p for p in perhaps if Matcher(self.lookup, exactly).match(p, element) is None]
+                if not allowed:
+                    raise Failure(f"{actor.name} received {element.to_xml()}\n    " + "\n    ".join(problems))
+                perhaps.remove(allowed[0])
 
     @action(r"(\w+) receives nothing")
     def do_nothing(self, name):
@@ -475,8 +531,10 @@ class Play:
                 self.sync(other)
                 self.sync(other, actor.connection.jid)
         self.sync(actor)
-        if actor.connection.events:
-            kind, element = actor.connection.events[0]
+        events = actor.connection.events
+        events[:] = [e for e in events if not (e[0] == "stanza" and is_absence(e[1]))]
+        if events:
+            kind, element = events[0]
             raise Failure(f"{name} received {element.to_xml() if element else kind}")
 
     @action(r"(\w+) syncs")
@@ -489,19 +547,39 @@ class Play:
         ident = f"barrier-{self.barriers}"
         address = f" to={quoteattr(to)}" if to else ""
         c.send(f"<iq type='get' id='{ident}'{address}><ping xmlns='{xmpp.NS_PING}'/></iq>", note=False)
+        self.take(c, lambda e: e.name == "iq" and e.get("id") == ident, "answer to a ping")
+        for i, entry in enumerate(self.transcript):
+            if entry[0] == actor.name and f'"{ident}"' in entry[2]:
+                del self.transcript[i]
+                break
+
+    def take(self, c, wanted, what, all_connections=None):
+        """Waits for one stanza and takes it; what arrives before it stays queued."""
         deadline = self.deadline()
         while True:
             for i, (kind, element) in enumerate(c.events):
-                if kind == "stanza" and element.name == "iq" and element.get("id") == ident:
+                if kind == "stanza" and wanted(element):
                     del c.events[i]
-                    for j, entry in enumerate(self.transcript):
-                        if entry[0] == actor.name and f'"{ident}"' in entry[2]:
-                            del self.transcript[j]
-                            break
                     return
             if c.eof or c.closed or time.monotonic() > deadline:
-                raise Failure(f"{actor.name}: no answer to a ping")
-            xmpp.pump(self.connections(), deadline - time.monotonic())
+                raise Failure(f"{c.name}: no {what}")
+            xmpp.pump(all_connections or self.connections(), deadline - time.monotonic())
+
+    @action(r"the caps (\S+) are those of disco in the last stanza of (\w+)")
+    def do_caps(self, ver, name):
+        """XEP-0115 5.1: recomputes the hash from what disco#info said."""
+        query = self.last[name].elements()[0]
+        text = "".join(sorted("/".join([i.get("category"), i.get("type"), i.get(f"{{{xmpp.NS_XML}}}lang", ""),
+                                        i.get("name", "")]) + "<" for i in query.elements() if i.name == "identity"))
+        text += "".join(sorted(f.get("var") + "<" for f in query.elements() if f.name == "feature"))
+        forms = []
+        for form in (x for x in query.elements() if x.ns == "jabber:x:data"):
+            fields = {f.get("var"): sorted(v.text() for v in f.elements()) for f in form.elements() if f.name == "field"}
+            kind = fields.pop("FORM_TYPE")[0]
+            forms.append(kind + "<" + "".join(f"{k}<" + "".join(v + "<" for v in fields[k]) for k in sorted(fields)))
+        computed = xmpp.b64(hashlib.sha1((text + "".join(sorted(forms))).encode()).digest())
+        if computed != self.fill(ver, quote=False):
+            raise Failure(f"disco#info has the hash {computed}")
 
     @action(r"(\S+) differs from (\S+)")
     def do_differs(self, one, other):
