@@ -1,5 +1,6 @@
 #include "stanza/stanza.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "xml/namespaces.h"

@@ -3,8 +3,10 @@
 // copied strings come from blocks that are never moved. When the whole element is at hand, all of it is one
 // allocation.
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <string_view>
 

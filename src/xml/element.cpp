@@ -1,5 +1,10 @@
 #include "xml/element.h"
 
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
 #include "xml/arena.h"
 #include "xml/namespaces.h"
 

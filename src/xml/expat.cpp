@@ -2,6 +2,8 @@
 
 #include <new>
 
+#include <fmt/format.h>
+
 #include "xml/namespaces.h"
 
 namespace starling::xml {

@@ -2,6 +2,7 @@
 // Internal to the xml room: what both users of expat (headers, elements) need. expat runs without its
 // namespace mode: its parsers then know nothing of any stream and can be shared by all, and names keep the
 // prefix as written.
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>

@@ -1,5 +1,12 @@
 #include "xml/header_parser.h"
 
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
 #include "xml/namespaces.h"
 
 namespace starling::xml {

@@ -1,5 +1,9 @@
 #include "xml/parser.h"
 
+#include <algorithm>
+
+#include <fmt/format.h>
+
 #include "xml/header_parser.h"
 #include "xml/namespaces.h"
 #include "xml/scanner.h"

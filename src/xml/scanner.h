@@ -29,7 +29,7 @@ class Scanner {
   [[nodiscard]] bool idle() const { return at_ == At::text && depth_ == 0; }
   [[nodiscard]] bool undecided() const {
     return depth_ == 0 && (at_ == At::less || at_ == At::bang);
-  }                                                          // "<" or "<!"
+  }  // "<" or "<!"
   [[nodiscard]] bool self_closed() const { return slash_; }  // of a complete header
   // Start tags and attributes seen so far.
   [[nodiscard]] std::uint32_t elements() const { return elements_; }

@@ -1,5 +1,11 @@
 #include "xml/tree_builder.h"
 
+#include <algorithm>
+#include <cstring>
+#include <functional>
+
+#include <fmt/format.h>
+
 #include "xml/namespaces.h"
 
 namespace starling::xml {

@@ -4,8 +4,10 @@
 // thread can use it next.
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "xml/arena.h"

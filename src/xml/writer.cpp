@@ -1,5 +1,10 @@
 #include "xml/writer.h"
 
+#include <array>
+#include <cstdint>
+
+#include <fmt/format.h>
+
 #include "xml/namespaces.h"
 
 namespace starling::xml {
