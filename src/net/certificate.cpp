@@ -22,7 +22,7 @@ namespace {
 
 using std::chrono::system_clock;
 
-constexpr std::size_t kMaxFileBytes = 1024 * 1024;
+constexpr std::size_t kMaxFileBytes = 1'048'576;
 constexpr auto kValidity = std::chrono::days{365};
 constexpr auto kRenewBefore = std::chrono::days{30};
 constexpr auto kClockSkew = std::chrono::hours{1};  // a client's clock may be behind ours

@@ -312,6 +312,7 @@ TEST_F(Tls, offers_its_protocol_on_direct_TLS) {
 TEST_F(Tls, resumes_a_session_by_a_single_ticket) {
   static SSL_SESSION* ticket = nullptr;
   static int tickets = 0;
+  tickets = 0;
   SSL_CTX_set_session_cache_mode(raw.context.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(raw.context.get(), [](SSL*, SSL_SESSION* session) {
     ++tickets;
@@ -443,7 +444,7 @@ TEST_F(Tls, keeps_a_small_object_for_each_idle_session) {
       counted([&] { reactor.turn(Milliseconds{1}); });
     }
     SSL_write(clients.back()->ssl.get(), "x", 1);
-    counted([&] { turn_until(reactor, [&] { return owner.got == "x"; }); });
+    counted([&] { ASSERT_TRUE(turn_until(reactor, [&] { return owner.got == "x"; })); });
   }
   const std::size_t each = allocated / kSessions;
   std::cout << "bytes of heap for each idle TLS session: " << each << "\n";
