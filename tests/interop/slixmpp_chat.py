@@ -6,14 +6,22 @@
 import argparse
 import asyncio
 import logging
+import os
 import ssl
 import sys
 from pathlib import Path
 
+DEBIAN_PYTHON = "/usr/bin/python3"
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import peers
-import slixmpp
+
+try:
+    import slixmpp
+except ImportError:  # the package belongs to Debian's Python; another one may come first in PATH
+    if sys.executable == DEBIAN_PYTHON:
+        raise
+    os.execv(DEBIAN_PYTHON, [DEBIAN_PYTHON, *sys.argv])
 
 SECONDS = 10
 transcript = []
