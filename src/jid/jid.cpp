@@ -47,15 +47,16 @@ constexpr ByteMap kDomainBytes = [] {
 // Appends `text` as `map` has it; false, with `out` as it was, when a byte has no mapping.
 bool append_mapped(std::string& out, std::string_view text, const ByteMap& map) {
   const std::size_t before = out.size();
-  out.resize(before + text.size());
-  char* to = out.data() + before;
   bool settled = true;
-  for (const char c : text) {
-    const char mapped = map[static_cast<unsigned char>(c)];
-    settled &= mapped != 0;
-    *to++ = mapped;
-  }
-  if (!settled) out.resize(before);
+  out.resize_and_overwrite(before + text.size(), [&](char* bytes, std::size_t size) {
+    char* to = bytes + before;
+    for (const char c : text) {
+      const char mapped = map[static_cast<unsigned char>(c)];
+      settled &= mapped != 0;
+      *to++ = mapped;
+    }
+    return settled ? size : before;
+  });
   return settled;
 }
 

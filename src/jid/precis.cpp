@@ -305,7 +305,7 @@ Result<std::u32string> decode(std::string_view utf8) {
   const std::size_t size = utf8.size();
   for (std::size_t at = 0; at < size;) {
     UChar32 c = 0;
-    U8_NEXT(bytes, at, size, c);
+    U8_NEXT(bytes, at, size, c);  // NOLINT(bugprone-inc-dec-in-conditions): ICU's macro
     if (c < 0) return fail(Errc::invalid, "it is not valid UTF-8");
     out.push_back(static_cast<char32_t>(c));
   }
