@@ -35,11 +35,10 @@ class VirtualLoop : public Loop {
     take_posted().clear();
   }
 
+  // Notifies under the lock: who has seen the job may destroy the loop as soon as the lock is free.
   void post(Job job) override {
-    {
-      std::lock_guard lock(mutex_);
-      posted_.push_back(std::move(job));
-    }
+    std::lock_guard lock(mutex_);
+    posted_.push_back(std::move(job));
     arrived_.notify_one();
   }
 

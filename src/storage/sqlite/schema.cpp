@@ -125,8 +125,6 @@ Result<void> migrate(Database& database, std::span<const char* const> steps, std
   if (version != 0)
     if (auto copied = copy_beside(database, version); !copied) return copied;
   if (auto applied = apply(database, steps, version); !applied) {
-    // After some failures SQLite has rolled back by itself.
-    if (sqlite3_get_autocommit(database.raw()) == 0) (void)database.execute("ROLLBACK");
     applied.error().message += fmt::format(" It is still of schema version {}.", version);
     return applied;
   }

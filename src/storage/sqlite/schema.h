@@ -14,7 +14,7 @@ std::span<const char* const> schema();
 Result<std::int64_t> check_version(Database& database, std::span<const char* const> steps);
 
 // Brings a database of `version` to steps.size(), in one transaction. One that holds something is copied to
-// FILE.vN (N its old version) first.
+// FILE.vN (N its old version) first. After an error close it, which undoes what was begun.
 Result<void> migrate(Database& database, std::span<const char* const> steps, std::int64_t version);
 
 }  // namespace starling::storage::sqlite

@@ -126,7 +126,7 @@ Result<void> Writer::fill_tails() {
   }
 }
 
-void Writer::commit(Batch batch, Resolver answer) {
+void Writer::commit(Batch batch, const Resolver& answer) {
   const std::size_t bytes = size_of(batch);
   bool wake = false;
   std::optional<Error> refused;

@@ -27,7 +27,7 @@ class Writer {
   Result<void> open(const std::string& file, std::span<const char* const> steps);
 
   // Any loop's thread; answers on that loop.
-  void commit(Batch batch, Resolver answer);
+  void commit(Batch batch, const Resolver& answer);
 
   // Writes what waits, moves the log into the database and ends the thread.
   void close();
