@@ -84,7 +84,7 @@ class Core {
   bool encrypted_ = false, authenticated_ = false, bound_ = false;
 
  private:
-  Event on_document(xml::Document document, bool more, bool& quiet);
+  std::optional<Event> on_document(xml::Document document, bool more);
   Event on_closed();
 
   bool output_closed_ = false, over_ = false;

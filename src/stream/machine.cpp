@@ -78,9 +78,7 @@ Event Core::next(std::string_view& input) {
 
     auto parsed = parser_.next(input);
     if (auto* document = std::get_if<xml::Document>(&parsed)) {
-      bool quiet = false;
-      Event event = on_document(std::move(*document), !input.empty(), quiet);
-      if (!quiet) return event;
+      if (auto event = on_document(std::move(*document), !input.empty())) return std::move(*event);
     } else if (std::holds_alternative<xml::NeedMore>(parsed)) {
       return NeedInput{};
     } else if (auto* header = std::get_if<xml::StreamHeader>(&parsed)) {
@@ -95,7 +93,7 @@ Event Core::next(std::string_view& input) {
   }
 }
 
-Event Core::on_document(xml::Document document, bool more, bool& quiet) {
+std::optional<Event> Core::on_document(xml::Document document, bool more) {
   const auto& element = document.root();
   if (element.is("error", ns::stream)) {
     Failed failed{read_stream_error(element), true};
@@ -105,11 +103,8 @@ Event Core::on_document(xml::Document document, bool more, bool& quiet) {
   }
   if (bound_ && is_stanza(element) && !(element.name() == "iq" && negotiates(element)))
     return Received{std::move(document)};
-  // After our closing tag only stanzas still count (RFC 6120 4.4 rule 2).
-  if (!output_closed_)
-    if (auto event = on_element(std::move(document), more)) return std::move(*event);
-  quiet = true;
-  return NeedInput{};
+  if (output_closed_) return std::nullopt;  // only stanzas still count (RFC 6120 4.4 rule 2)
+  return on_element(std::move(document), more);
 }
 
 Event Core::on_closed() {
