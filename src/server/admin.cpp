@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "base/crypto.h"
+#include "base/log.h"
 
 namespace starling::server {
 namespace {
@@ -32,26 +32,27 @@ Json time_text(std::int64_t seconds) {
 Task<Result<Json>> add_user(Accounts& accounts, Jid jid, std::string password) {
   auto added = co_await accounts.add(jid, std::move(password));
   if (!added) co_return std::unexpected(added.error());
+  log::info("account added jid={}", jid.text());
   co_return Json{{"jid", jid.text()}};
 }
 
-Task<Result<Json>> change_password(Accounts& accounts, Operations* operations, Jid jid,
+Task<Result<Json>> change_password(Accounts& accounts, AccountObserver& observer, Jid jid,
                                    std::string password) {
   auto changed = co_await accounts.set_password(jid, std::move(password));
-  if (changed && operations != nullptr) changed = co_await operations->password_changed(jid);
+  if (changed) changed = co_await observer.password_changed(jid);
   if (!changed) co_return std::unexpected(changed.error());
+  log::info("password changed jid={}", jid.text());
   co_return Json{{"jid", jid.text()}};
 }
 
-Task<Result<Json>> delete_user(Accounts& accounts, Operations* operations, Jid jid) {
+Task<Result<Json>> delete_user(Accounts& accounts, AccountObserver& observer, Jid jid) {
   auto existing = co_await accounts.show(jid);
   if (!existing) co_return std::unexpected(existing.error());
-  if (operations != nullptr) {
-    auto ended = co_await operations->account_removed(jid);
-    if (!ended) co_return std::unexpected(ended.error());
-  }
+  auto ended = co_await observer.account_removed(jid);
+  if (!ended) co_return std::unexpected(ended.error());
   auto removed = co_await accounts.remove(jid);
   if (!removed) co_return std::unexpected(removed.error());
+  log::info("account deleted jid={}", jid.text());
   co_return Json{{"jid", jid.text()}};
 }
 
@@ -97,6 +98,7 @@ Task<Result<Json>> sessions_of(Operations& operations) {
 Task<Result<Json>> kick(Operations& operations, Jid jid) {
   auto done = co_await operations.kick(jid);
   if (!done) co_return std::unexpected(done.error());
+  log::info("session ended by the operator jid={}", jid.text());
   co_return Json{{"jid", jid.text()}};
 }
 
@@ -108,10 +110,15 @@ Task<Result<Json>> reload(Operations& operations) {
 
 }  // namespace
 
-Admin::Admin(Accounts& accounts, Operations* operations, Domains domains)
-    : accounts_(accounts), operations_(operations), domains_(std::move(domains)) {
+Admin::Admin(Accounts& accounts, Operations& operations, Domains domains)
+    : accounts_(accounts), domains_(std::move(domains)), observer_(operations), operations_(&operations) {
   add_user_commands();
-  if (operations_ != nullptr) add_server_commands();
+  add_server_commands();
+}
+
+Admin::Admin(Accounts& accounts, AccountObserver& observer, Domains domains)
+    : accounts_(accounts), domains_(std::move(domains)), observer_(observer) {
+  add_user_commands();
 }
 
 void Admin::add(std::string name, Handler handler) { handlers_[std::move(name)] = std::move(handler); }
@@ -161,11 +168,11 @@ void Admin::add_user_commands() {
     auto password = text_of(params, "password");
     if (!jid) return failed(jid.error());
     if (!password) return failed(password.error());
-    return change_password(accounts_, operations_, *std::move(jid), *std::move(password));
+    return change_password(accounts_, observer_, *std::move(jid), *std::move(password));
   });
   add("user.delete", [this](Json params) {
     auto jid = account_of(params);
-    return jid ? delete_user(accounts_, operations_, *std::move(jid)) : failed(jid.error());
+    return jid ? delete_user(accounts_, observer_, *std::move(jid)) : failed(jid.error());
   });
   add("user.show", [this](Json params) {
     auto jid = account_of(params);

@@ -19,19 +19,23 @@ namespace starling::server {
 
 using Json = nlohmann::json;
 
-// What commands need of a live server. All are called on the control loop's thread.
-class Operations {
+// What else has to happen when an account changes. Called on the control loop's thread.
+class AccountObserver {
  public:
-  virtual ~Operations() = default;
-
-  virtual Task<Json> status() = 0;    // an object: what `starling status` shows, in its order of keys
-  virtual Task<Json> sessions() = 0;  // an array of objects with at least "jid" (full) and "address"
-  virtual Task<Result<void>> kick(Jid full) = 0;   // not_found when there is no such session
-  virtual Task<Result<std::string>> reload() = 0;  // a sentence about what changed
+  virtual ~AccountObserver() = default;
   // Called while the store still has the account, which goes when this has ended well: ends its sessions and
   // subscriptions, and lets nobody log in to it from now on.
   virtual Task<Result<void>> account_removed(Jid bare) = 0;
   virtual Task<Result<void>> password_changed(Jid bare) = 0;  // ends the account's sessions
+};
+
+// What commands need of a live server. All are called on the control loop's thread.
+class Operations : public AccountObserver {
+ public:
+  virtual Task<Json> status() = 0;    // an object: what `starling status` shows
+  virtual Task<Json> sessions() = 0;  // an array of objects with at least "jid" (full) and "address"
+  virtual Task<Result<void>> kick(Jid full) = 0;   // not_found when there is no such session
+  virtual Task<Result<std::string>> reload() = 0;  // a sentence about what changed
 };
 
 class Admin {
@@ -39,8 +43,10 @@ class Admin {
   using Handler = std::function<Task<Result<Json>>(Json params)>;
   using Domains = std::function<std::vector<std::string>()>;
 
-  // `operations` may be nullptr: no server runs, and only the commands on accounts are there.
-  Admin(Accounts& accounts, Operations* operations, Domains domains);
+  // With a live server; they outlive it.
+  Admin(Accounts& accounts, Operations& operations, Domains domains);
+  // Without one: only the commands on accounts are there.
+  Admin(Accounts& accounts, AccountObserver& observer, Domains domains);
 
   void add(std::string name, Handler handler);
   // Errors: invalid (no such command, or bad parameters, named), and those of the command.
@@ -53,8 +59,9 @@ class Admin {
   [[nodiscard]] Result<Jid> account_of(const Json& params) const;
 
   Accounts& accounts_;
-  Operations* operations_;
   Domains domains_;
+  AccountObserver& observer_;
+  Operations* operations_ = nullptr;
   std::map<std::string, Handler, std::less<>> handlers_;
 };
 

@@ -95,7 +95,7 @@ struct ConfigKey {
     number,
     list,
     choice
-  };                      // what ConfigValue holds: string, bool, int64, vector, string
+  };  // what ConfigValue holds: string, bool, int64, vector, string
   std::string_view name;  // "tls.policy"
   Kind kind = Kind::text;
   std::string_view doc;                                          // one line, without a full stop
@@ -140,7 +140,7 @@ struct Finding {
   std::string where;  // "DIR/starling.toml:3:1", "--set tls.policy", "STARLING_TLS_POLICY"; empty: nowhere in
                       // particular
   std::string message;                     // what was found, what was expected, what to do
-  [[nodiscard]] std::string text() const;  // "where: error: message"
+  [[nodiscard]] std::string text() const;  // "where: message"
 };
 
 struct ReadConfig {

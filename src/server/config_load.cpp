@@ -103,29 +103,43 @@ class Reader {
     const auto parsed = toml::parse(text.view(), sources_.file);
     if (!parsed) {
       std::string message(parsed.error().description());
-      if (message.find("registration") != std::string::npos)
+      // TOML has no key that is a value and a table at once.
+      if (message.find("cannot redefine existing string") != std::string::npos)
         message +=
             "; beside registration = \"...\" the other key goes in quotes: \"registration.fields\" = [...]";
       add(Severity::error, position(parsed.error().source()), message);
       return;
     }
     walk(parsed.table(), "");
+    sort_findings();
   }
 
-  std::string position(const toml::source_region& region) const {
-    return fmt::format("{}:{}:{}", sources_.file, region.begin.line, region.begin.column);
+  // Tables are sorted by name; a person reads from top to bottom.
+  void sort_findings() {
+    std::ranges::sort(out_.findings, {},
+                             [this](const Finding& finding) { return positions_[finding.where]; });
   }
 
-  void walk(const toml::table& table, const std::string& prefix) {
+  std::string position(const toml::source_region& region) {
+    auto text = fmt::format("{}:{}:{}", sources_.file, region.begin.line, region.begin.column);
+    positions_[text] = {region.begin.line, region.begin.column};
+    return text;
+  }
+
+  // `outer` is where a dotted key begins, of which `table` is a part.
+  void walk(const toml::table& table, const std::string& prefix, const toml::source_region* outer = nullptr) {
     for (const auto& [name, node] : table) {
       const auto full = prefix + std::string(name.str());
+      const bool continues =
+          outer != nullptr && outer->begin.line == name.source().begin.line && !table.is_inline();
+      const auto& begin = continues ? *outer : name.source();
       const auto key = find_config_key(full);
       if (key)
         from_toml(**key, node);
       else if (const auto* inner = node.as_table())
-        walk(*inner, full + '.');
+        walk(*inner, full + '.', &begin);
       else
-        add(Severity::error, position(name.source()), key.error().message);
+        add(Severity::error, position(begin), key.error().message);
     }
   }
 
@@ -238,6 +252,8 @@ class Reader {
 
   const ConfigSources& sources_;
   ReadConfig out_;
+  std::map<std::string, std::pair<std::size_t, std::size_t>>
+      positions_;  // of every place in the file that was named
 };
 
 }  // namespace
@@ -249,12 +265,7 @@ std::vector<std::string> process_environment() {
   return entries;
 }
 
-std::string Finding::text() const {
-  const std::string_view name = severity == Severity::error     ? "error: "
-                                : severity == Severity::warning ? "warning: "
-                                                                : "";
-  return fmt::format("{}{}{}{}", where, where.empty() ? "" : ": ", name, message);
-}
+std::string Finding::text() const { return fmt::format("{}{}{}", where, where.empty() ? "" : ": ", message); }
 
 bool ReadConfig::ok() const {
   return std::ranges::none_of(findings,

@@ -148,7 +148,7 @@ void ControlSocket::State::Client::next_request() {
     answer(error_json({Errc::invalid, R"(expected a line such as {"command":"status","params":{}})"}));
     return;
   }
-  log::info("admin command={}", command);
+  log::debug("admin command={}", command);
   spawn(owner->admin.run(std::move(command), std::move(params)),
         [self = shared_from_this()](Result<Json> result) {
           self->answer(result ? Json{{"result", *std::move(result)}} : error_json(result.error()));

@@ -1,0 +1,16 @@
+#pragma once
+// One function a subcommand: adds it, with its options, its help and what it does, to the command line.
+#include "cli/context.h"
+
+namespace starling::cli {
+
+void add_serve(CLI::App& app, Context& context);
+void add_user(CLI::App& app, Context& context);
+void add_status(CLI::App& app, Context& context);
+void add_sessions(CLI::App& app, Context& context);
+void add_kick(CLI::App& app, Context& context);
+void add_reload(CLI::App& app, Context& context);
+void add_check(CLI::App& app, Context& context);
+void add_config_reference(CLI::App& app, Context& context);
+
+}  // namespace starling::cli

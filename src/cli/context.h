@@ -1,0 +1,55 @@
+#pragma once
+// What every subcommand shares: the options that all have, exit codes, and how answers are printed. Main
+// thread.
+#include <expected>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "base/error.h"
+#include "server/config.h"
+#include "server/data_dir.h"
+
+namespace CLI {
+class App;
+}
+
+namespace starling::cli {
+
+using Json = nlohmann::json;
+
+enum Exit : int { kDone = 0, kFailed = 1, kUsage = 2, kNoServer = 3 };
+
+struct Context {
+  std::string data = "data";      // --data; the default can be set in the environment, STARLING_DATA
+  bool json = false;              // --json
+  std::vector<std::string> sets;  // --set
+  int exit = kDone;               // of the subcommand that ran
+
+  [[nodiscard]] server::DataPaths paths() const { return {data}; }
+  [[nodiscard]] server::ConfigSources sources() const;
+};
+
+// --data and --json.
+void add_common_options(CLI::App& command, Context& context);
+// --set; a name that is no key is a usage error.
+void add_set_option(CLI::App& command, Context& context);
+
+struct Failure {
+  int exit = kFailed;
+  Error error;
+};
+using Outcome = std::expected<Json, Failure>;
+
+// Prints the answer (with --json as it is, else with `print`) or the error, and returns the exit code.
+int finish(const Context& context, const Outcome& outcome, const std::function<void(const Json&)>& print);
+void print_json(const Json& json);
+void print_error(const Context& context, const Error& error);
+// "key: value" for each member; lists joined.
+void print_members(const Json& object);
+// A line a row, columns aligned, `first` leftmost.
+void print_table(const Json& rows, const std::string& first);
+
+}  // namespace starling::cli
