@@ -1,0 +1,80 @@
+#include "modules/specs.h"
+
+#include <array>
+
+#include "modules/all.h"
+
+namespace starling::modules {
+namespace {
+
+struct CoreSpecification {
+  std::string_view name, version, summary, where;
+};
+
+// What no module implements, as every stream or stanza needs it.
+constexpr auto kCore = std::to_array<CoreSpecification>({
+    {"RFC 4422", "", "SASL: the framework of logins", "stream/sasl"},
+    {"RFC 4616", "", "SASL PLAIN", "stream/sasl"},
+    {"RFC 5802", "", "SCRAM-SHA-1 and SCRAM-SHA-1-PLUS", "stream/sasl"},
+    {"RFC 6120", "", "XMPP core: streams, TLS, login, binding, stanzas, errors", "stream, stanza, server"},
+    {"RFC 6121", "", "XMPP instant messaging: rosters, subscriptions, presence, messages", "server"},
+    {"RFC 7301", "", "ALPN, with `xmpp-client` for direct TLS", "net"},
+    {"RFC 7590", "", "use of TLS in XMPP", "net"},
+    {"RFC 7622", "", "addresses", "jid"},
+    {"RFC 7677", "", "SCRAM-SHA-256 and SCRAM-SHA-256-PLUS", "stream/sasl"},
+    {"RFC 8264", "", "PRECIS: which characters names and passwords may have", "jid"},
+    {"RFC 8265", "", "preparation of usernames and passwords", "jid"},
+    {"RFC 9266", "", "channel binding `tls-exporter`", "net, stream/sasl"},
+    {"XEP-0085", "2.1", "chat states pass through and are not kept for later", "server"},
+    {"XEP-0170", "1.0", "order of stream features", "stream"},
+    {"XEP-0184", "1.4.0", "receipts pass through and are kept for later", "server"},
+    {"XEP-0203", "2.0", "time stamps of messages delivered late", "server"},
+    {"XEP-0205", "1.0.2", "limits against denial of service", "xml, stream, server"},
+    {"XEP-0368", "1.1.0", "direct TLS", "net"},
+    {"XEP-0440", "1.0.0", "channel-binding types told before login", "stream/sasl"},
+});
+
+void add_row(std::string& out, std::string_view name, std::string_view version, std::string_view summary,
+             std::string_view where) {
+  const std::string_view number = name.substr(4);
+  const std::string link = name.starts_with("RFC ")
+                               ? fmt::format("https://www.rfc-editor.org/rfc/rfc{}", number)
+                               : fmt::format("https://xmpp.org/extensions/xep-{}.html", number);
+  out += fmt::format("| [{}]({}) | {} | {} | {} |\n", name, link, version, summary, where);
+}
+
+constexpr std::string_view kHead = "|---|---|---|---|\n";
+
+}  // namespace
+
+std::string specs_markdown() {
+  std::string out =
+      "# Specifications\n\n"
+      "Made by `tools/gen_specs` from the sources; do not edit. What is known to be missing from an "
+      "extension stands at "
+      "the top of its file in `src/modules/`.\n\n"
+      "## Core\n\n| Document | Version | What of it | Rooms |\n";
+  out += kHead;
+  for (const auto& spec : kCore) add_row(out, spec.name, spec.version, spec.summary, spec.where);
+
+  out += "\n## Extensions\n\n| Document | Version | What the module does | Module |\n";
+  out += kHead;
+  struct Row {
+    server::Specification specification;
+    std::string_view summary, module;
+  };
+  std::vector<Row> rows;
+  const auto modules = all(server::Config());
+  for (const auto& module : modules) {
+    const server::ModuleInfo info = module->info();
+    for (const auto& specification : info.specifications)
+      rows.push_back({specification, info.summary, info.name});
+  }
+  std::ranges::sort(rows, {}, [](const Row& row) { return std::pair(row.specification.name, row.module); });
+  for (const auto& row : rows)
+    add_row(out, row.specification.name, row.specification.version, row.summary,
+            fmt::format("`{}`", row.module));
+  return out;
+}
+
+}  // namespace starling::modules
