@@ -298,6 +298,21 @@ TEST(Login, ByAMechanismAddedToTheTable) {
   EXPECT_EQ(server.machine.jid().text(), "gileadite@example.org");
 }
 
+class Foreigner final : public sasl::ServerMechanism {
+ public:
+  sasl::Step respond(std::optional<std::string_view>) override {
+    return sasl::Success{Jid::parse("alice@elsewhere.example").value(), {}};
+  }
+};
+
+TEST(Login, NoMechanismGivesAnAccountOfAnotherDomain) {
+  const std::array<sasl::Mechanism, 1> table = {
+      {{.name = "FOREIGN", .server = [](const sasl::Channel&) { return std::make_unique<Foreigner>(); }}}};
+  auto settings = server_settings();
+  settings.mechanisms = table;
+  EXPECT_EQ(answer(settings, auth("FOREIGN", "x")), failure("not-authorized") + "</failure>");
+}
+
 // --- binding ---
 
 std::string bound_as(std::string_view jid, std::string_view id = "b1") {

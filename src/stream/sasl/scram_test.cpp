@@ -214,6 +214,27 @@ TEST(ScramServer, ChecksTheFinalMessage) {
   EXPECT_EQ(edited([](std::string& m) { m.clear(); }), "malformed-request");
 }
 
+TEST(ScramServer, WantsItsOwnNonceBack) {  // a proof that is right in itself, for another exchange
+  auto server = scram_server(kSha256, channel(), "server");
+  server->respond("n,,n=user,r=abc");
+  const auto stored = keys(crypto::Hash::sha256);
+  const auto challenge = std::get<Challenge>(server->keys(stored, true, false)).data;
+  const auto salted = crypto::pbkdf2(crypto::Hash::sha256, "pencil", stored.salt, stored.iterations);
+  const auto client_key = crypto::hmac(crypto::Hash::sha256, salted, "Client Key");
+  const auto final = [&](std::string_view nonce) {
+    const auto without_proof = fmt::format("c=biws,r={}", nonce);
+    const auto signature = crypto::hmac(crypto::Hash::sha256, stored.stored_key,
+                                        fmt::format("n=user,r=abc,{},{}", challenge, without_proof));
+    return without_proof + ",p=" + crypto::base64_encode(crypto::exclusive_or(client_key, signature));
+  };
+  EXPECT_EQ(kind(server->respond(final("abcanother"))), "not-authorized");
+
+  server = scram_server(kSha256, channel(), "server");
+  server->respond("n,,n=user,r=abc");
+  server->keys(stored, true, false);
+  EXPECT_EQ(kind(server->respond(final("abcserver"))), "success user@example.org");
+}
+
 TEST(ScramServer, SpeaksOnlyOnce) {
   auto server = scram_server(kSha256, channel());
   server->respond("n,,n=user,r=abc");
@@ -247,9 +268,10 @@ TEST(ScramClient, EscapesItsName) {
 
 TEST(ScramClient, RefusesABadChallenge) {
   for (const std::string_view challenge :
-       {"", "r=abc,s=AAAA,i=4096", "r=xyz,s=AAAA,i=4096", "m=x,r=abcd,s=AAAA,i=4096", "r=abcd,s=AAAA",
-        "r=abcd,s=A,i=4096", "r=abcd,s=AAAA,i=1", "r=abcd,s=AAAA,i=99999999999", "r=abcd,s=AAAA,i=2000000",
-        "r=abcd,s=AAAA,i=-4096", "r=abcd,s=AAAA,i=4096x", "r=abcd,s=AAAA,i=4096,m=x", "e=other-error"})
+       {"", "r=abc,s=AAAA,i=4096", "r=xyz,s=AAAA,i=4096", "r=xyzw,s=AAAA,i=4096", "m=x,r=abcd,s=AAAA,i=4096",
+        "r=abcd,s=AAAA", "r=abcd,s=A,i=4096", "r=abcd,s=AAAA,i=1", "r=abcd,s=AAAA,i=99999999999",
+        "r=abcd,s=AAAA,i=2000000", "r=abcd,s=AAAA,i=-4096", "r=abcd,s=AAAA,i=4096x",
+        "r=abcd,s=AAAA,i=4096,m=x", "e=other-error"})
     EXPECT_FALSE(client()->respond(challenge)) << challenge;
   EXPECT_TRUE(client()->respond("r=abcd,s=AAAA,i=4096,x=y"));
 }
