@@ -102,14 +102,14 @@ void write_error(xml::Writer& writer, const StanzaError& error, std::string_view
   writer.open("error")
       .attribute("type", to_string(error.type.value_or(default_type(error.condition))))
       .attribute_if("by", by);
-  writer.empty(to_string(error.condition), ns::stanzas);
+  writer.open(to_string(error.condition), ns::stanzas).close();
   write_text(writer, ns::stanzas, error.text);
   writer.raw(error.application).close();
 }
 
 void write_stream_error(std::string& out, const StreamError& error) {
   xml::Writer writer(out);
-  writer.open("stream:error").empty(to_string(error.condition), ns::streams);
+  writer.open("stream:error").open(to_string(error.condition), ns::streams).close();
   write_text(writer, ns::streams, error.text);
   writer.raw(error.application).close();
 }

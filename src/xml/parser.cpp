@@ -74,6 +74,8 @@ ParseEvent StreamParser::State::next(std::string_view& input) {
     case Phase::closing:
       return closing(input);
     case Phase::closed:
+      skip_space(input);
+      if (input.empty()) return NeedMore{};
       return fail(ParseFault::bad_format, "data after the end of the stream");
     case Phase::failed:
       break;

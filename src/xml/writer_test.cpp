@@ -58,7 +58,6 @@ TEST(Writer, WritesAnElementWithoutContentShort) {
 
 TEST(Writer, DeepElementsCloseInOrder) {
   std::string out;
-  std::string expected;
   Writer writer(out);
   for (int i = 0; i < 300; ++i) writer.open(i % 2 == 0 ? "a" : "b", i % 3 == 0 ? "u" : "v");
   writer.text("x");
