@@ -254,8 +254,9 @@ class Play:
         """The value of {token}: a captured value, an actor's address, or a function of the README's list."""
         if token in self.values:
             return self.values[token]
-        if token in ("domain", "second"):
-            return {"domain": peers.DOMAIN, "second": peers.SECOND}[token]
+        fixed = {"domain": peers.DOMAIN, "second": peers.SECOND, "serial": self.suffix[1:]}
+        if token in fixed:
+            return fixed[token]
         if m := re.fullmatch(r"plain (\S+?)(?: (\S+))?", token):
             user, _ = self.account(m[1])
             return xmpp.b64(f"\0{user}\0{m[2] or peers.password_of(m[1])}".encode())
