@@ -56,8 +56,9 @@ class Connection {
     const auto line = request.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
     for (std::size_t at = 0; at < line.size();) {
       const auto sent = ::send(descriptor_, line.data() + at, line.size() - at, MSG_NOSIGNAL);
-      if (sent <= 0 && errno != EINTR) return failed({Errc::io, "the server closed the connection"});
-      if (sent > 0) at += static_cast<std::size_t>(sent);
+      if (sent < 0 && errno == EINTR) continue;
+      if (sent <= 0) return failed({Errc::io, "the server closed the connection"});
+      at += static_cast<std::size_t>(sent);
     }
     std::string answer;
     std::array<char, 65536> chunk;
