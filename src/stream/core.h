@@ -29,7 +29,7 @@ class Core {
   virtual void assume_tls(std::string exporter_binding) = 0;
   virtual void give_keys(const sasl::ScramKeys&, bool, bool) {}
   virtual void give_check(bool, bool) {}
-  virtual void give_up_auth(sasl::Failure, std::string) {}
+  virtual void give_up_auth(sasl::Failure, std::string&&) {}
   virtual void bound(const Jid&) {}
   virtual void refuse_bind(const StanzaError&) {}
 

@@ -274,7 +274,6 @@ TEST(Client, AbortsOnAWrongServerSignature) {  // R12
   const auto settings = client_settings();
   for (const bool in_success : {true, false}) {
     auto client = started(settings);
-    const auto first = chosen(settings, "");
     const auto output = client.feed(offer(mechanisms({"SCRAM-SHA-1"})));
     const auto text = output.substr(output.find('>') + 1, output.find("</auth>") - output.find('>') - 1);
     const auto message = crypto::base64_decode(text).value();

@@ -61,7 +61,7 @@ std::optional<Event> handle_feature(Receiving& stream, xml::Document document, b
 // --- resource binding ---
 
 void advertise_bind(const Receiving& stream, xml::Writer& writer) {
-  if (stream.authenticated()) writer.empty("bind", ns::bind);
+  if (stream.authenticated()) writer.open("bind", ns::bind).close();
 }
 
 bool takes_bind(const Receiving& stream, const xml::Element& element) {

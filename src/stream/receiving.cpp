@@ -94,7 +94,7 @@ void Receiving::give_check(bool right, bool disabled) {
   if (answered(Wait::check)) take_sasl_step(*this, login_->mechanism->checked(right, disabled));
 }
 
-void Receiving::give_up_auth(sasl::Failure condition, std::string text) {
+void Receiving::give_up_auth(sasl::Failure condition, std::string&& text) {
   if (answered(Wait::keys) || answered(Wait::check))
     take_sasl_step(*this, sasl::Failed{condition, std::move(text), {}});
 }

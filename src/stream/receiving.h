@@ -38,7 +38,7 @@ class Receiving final : public Core {
   void assume_tls(std::string exporter_binding) override;
   void give_keys(const sasl::ScramKeys& keys, bool exists, bool disabled) override;
   void give_check(bool right, bool disabled) override;
-  void give_up_auth(sasl::Failure condition, std::string text) override;
+  void give_up_auth(sasl::Failure condition, std::string&& text) override;
   void bound(const Jid& full) override;
   void refuse_bind(const StanzaError& error) override;
   [[nodiscard]] std::size_t memory_bytes() const override;

@@ -173,7 +173,7 @@ TEST(Header, ALaterOneCannotMoveTheAccount) {
 
 // --- features ---
 
-std::string features(Settings settings, bool encrypted, std::string exporter = "ekm") {
+std::string features(const Settings& settings, bool encrypted, std::string exporter = "ekm") {
   Machine machine(settings);
   if (encrypted) machine.assume_tls(std::move(exporter));
   std::string_view input = kHeader;
@@ -238,7 +238,8 @@ TEST(Features, AfterLogin) {
 Feature registration() {
   return {"register",
           [](const View& view, xml::Writer& writer) {
-            if (!view.authenticated) writer.empty("register", "http://jabber.org/features/iq-register");
+            if (!view.authenticated)
+              writer.open("register", "http://jabber.org/features/iq-register").close();
           },
           [](const View& view, const xml::Element& element) {
             return !view.authenticated && element.name() == "iq" &&
@@ -248,7 +249,7 @@ Feature registration() {
 Feature nonza() {
   return {"sm",
           [](const View& view, xml::Writer& writer) {
-            if (view.authenticated) writer.empty("sm", "urn:xmpp:sm:3");
+            if (view.authenticated) writer.open("sm", "urn:xmpp:sm:3").close();
           },
           [](const View& view, const xml::Element& element) {
             return view.authenticated && element.ns() == "urn:xmpp:sm:3";

@@ -99,7 +99,7 @@ void take_failure(Receiving& stream, sasl::Failed failed) {
     stream.fail_with_event({StreamCondition::policy_violation, "too many failed logins", {}});
 }
 
-void take_success(Receiving& stream, sasl::Success success) {
+void take_success(Receiving& stream, const sasl::Success& success) {
   const auto& login = stream.login();
   if (success.account.domain() != login.domain || !success.account.is_bare())
     return take_failure(stream, {sasl::Failure::not_authorized, {}, success.account.text()});
@@ -141,7 +141,7 @@ void take_sasl_step(Receiving& stream, sasl::Step step) {
     stream.wait_for(Core::Wait::check);
     stream.queue(CheckPassword{std::move(check->account), std::move(check->password)});
   } else if (auto* success = std::get_if<sasl::Success>(&step)) {
-    take_success(stream, std::move(*success));
+    take_success(stream, *success);
   } else {
     take_failure(stream, std::get<sasl::Failed>(std::move(step)));
   }

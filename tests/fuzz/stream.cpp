@@ -22,7 +22,7 @@ Settings settings_for(unsigned char policy) {
       {"sm",
        [](const View& view, xml::Writer& writer) {
          if (view.bound) std::abort();
-         writer.empty("sm", "urn:xmpp:sm:3");
+         writer.open("sm", "urn:xmpp:sm:3").close();
        },
        [](const View&, const xml::Element& element) { return element.ns() == "urn:xmpp:sm:3"; }});
   return settings;
