@@ -32,8 +32,8 @@ class Accounts {
   // Messages that wait for the account to come online.
   Task<Result<storage::TailSize>> waiting(Jid jid);
 
-  // Whether these are the keys of `password`, at the cost of one derivation on the pool whatever the answer is. Nothing when
-  // too many derivations wait. `password` is wiped.
+  // Whether these are the keys of `password`, at the cost of one derivation on the pool whatever the answer
+  // is. Nothing when too many derivations wait. `password` is wiped.
   Task<std::optional<bool>> verify(storage::ScramKeys sha256, std::string password);
 
  private:

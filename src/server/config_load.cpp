@@ -117,7 +117,7 @@ class Reader {
   // Tables are sorted by name; a person reads from top to bottom.
   void sort_findings() {
     std::ranges::sort(out_.findings, {},
-                             [this](const Finding& finding) { return positions_[finding.where]; });
+                      [this](const Finding& finding) { return positions_[finding.where]; });
   }
 
   std::string position(const toml::source_region& region) {

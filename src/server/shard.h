@@ -90,7 +90,7 @@ class Shard final : public Context, private Registry {
   [[nodiscard]] Throttle& throttle() { return throttle_; }
   [[nodiscard]] std::span<char> scratch() {
     return scratch_;
-  }                                         // for one read; its content is used before the next
+  }  // for one read; its content is used before the next
   [[nodiscard]] std::string take_buffer();  // an empty string, perhaps with capacity
   void give_buffer(std::string buffer);
   [[nodiscard]] std::string next_id();  // for requests of the server's own

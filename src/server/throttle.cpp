@@ -21,16 +21,19 @@ Milliseconds delay_for(unsigned failures, unsigned free) {
 
 }  // namespace
 
-void TokenBucket::take(double amount, double per_second, SteadyTime now) {
-  if (per_second <= 0) return;
-  const double elapsed = std::chrono::duration<double>(now - at_).count();
-  at_ = now;
-  spent_ = std::max(0.0, spent_ - elapsed * per_second) + amount;
+double TokenBucket::spent(double per_second, SteadyTime now) const {
+  return std::max(0.0, spent_ - std::chrono::duration<double>(now - at_).count() * per_second);
 }
 
-Milliseconds TokenBucket::wait(double per_second) const {
+void TokenBucket::take(double amount, double per_second, SteadyTime now) {
+  if (per_second <= 0) return;
+  spent_ = spent(per_second, now) + amount;
+  at_ = now;
+}
+
+Milliseconds TokenBucket::wait(double per_second, SteadyTime now) const {
   if (per_second <= 0) return Milliseconds(0);
-  const double over = spent_ - kBurstSeconds * per_second;
+  const double over = spent(per_second, now) - kBurstSeconds * per_second;
   return over <= 0 ? Milliseconds(0)
                    : Milliseconds(static_cast<std::int64_t>(std::ceil(over * 1000 / per_second)));
 }

@@ -17,9 +17,10 @@ class TokenBucket {
   // `per_second` 0: no limit.
   void take(double amount, double per_second, SteadyTime now);
   // How long until it is above zero again; zero when it is.
-  [[nodiscard]] Milliseconds wait(double per_second) const;
+  [[nodiscard]] Milliseconds wait(double per_second, SteadyTime now) const;
 
  private:
+  [[nodiscard]] double spent(double per_second, SteadyTime now) const;
   double spent_ = 0;  // of the two seconds' worth
   SteadyTime at_{};
 };

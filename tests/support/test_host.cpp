@@ -106,8 +106,7 @@ server::Config TestHost::default_config() {
 }
 
 TestHost::TestHost(server::Config config, std::size_t shards)
-    : store_(
-          std::make_unique<storage::faulty::FaultyStore>(std::make_unique<storage::memory::MemoryStore>())),
+    : store_(std::make_unique<storage::faulty::FaultyStore>(std::make_unique<storage::MemoryStore>())),
       pool_(0, 0),
       accounts_(*store_, pool_) {
   const std::vector<Loop*> loops(shards, &loop_);

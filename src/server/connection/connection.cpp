@@ -79,9 +79,13 @@ void Connection::feed(std::string_view input) {
     held = std::exchange(pending_, {}).append(input);
     input = held;
   }
+  take_machine_output();
   bool more = true;
-  while (more && phase_ == Phase::open && !awaiting_tls_ && !rate_wait_ && holds_ == 0)
-    more = handle(machine_.next(input), input);
+  while (more && phase_ == Phase::open && !awaiting_tls_ && !rate_wait_ && holds_ == 0) {
+    auto event = machine_.next(input);
+    take_machine_output();  // before what the event leads to, so that everything is sent in its order
+    more = handle(std::move(event), input);
+  }
   feeding_ = false;
   take_machine_output();
   if (phase_ != Phase::open) return;
@@ -94,8 +98,9 @@ void Connection::feed(std::string_view input) {
 void Connection::limit_rate() {
   const auto& limits = setup_->config.limits;
   if (!limits.rate || rate_wait_) return;
-  const Milliseconds wait = std::max(stanza_bucket_.wait(static_cast<double>(limits.stanzas_per_second)),
-                                     byte_bucket_.wait(static_cast<double>(limits.bytes_per_second)));
+  const SteadyTime now = shard_->loop().now();
+  const Milliseconds wait = std::max(stanza_bucket_.wait(static_cast<double>(limits.stanzas_per_second), now),
+                                     byte_bucket_.wait(static_cast<double>(limits.bytes_per_second), now));
   if (wait.count() == 0) return;
   rate_wait_ = true;  // this session is slowed; nobody else notices
   shard_->loop().run_after(wait, [self = shared_from_this()] {
@@ -113,7 +118,7 @@ void Connection::release() {
 void Connection::send(Outgoing outgoing) {
   const Envelope& envelope = outgoing.envelope;
   const bool message = envelope.stanza->kind() == Kind::message;
-  if (phase_ != Phase::open || overflowed_) {
+  if (phase_ != Phase::open) {
     if (message) late_.push_back(std::move(outgoing));
     return;
   }
@@ -128,7 +133,7 @@ void Connection::send(Outgoing outgoing) {
 }
 
 void Connection::send_text(std::string_view xml) {
-  if (phase_ != Phase::open || overflowed_) return;
+  if (phase_ != Phase::open) return;
   if (output_.bytes().capacity() == 0) output_.bytes() = shard_->take_buffer();
   output_.bytes() += xml;
   touch_output();
@@ -151,7 +156,6 @@ void Connection::touch_output() {
       self->flush();
     });
   }
-  if (output_.size() > setup_->config.limits.queue_bytes) overflowed_ = true;
 }
 
 void Connection::flush() {
@@ -169,13 +173,10 @@ void Connection::flush() {
   }
   if (phase_ == Phase::closed) return;
   if (!output_.empty()) {
-    // One turn may queue more than the limit for a client that reads well; it is too much if the kernel does
-    // not take it.
-    overflowed_ = output_.size() > setup_->config.limits.queue_bytes;
-    if (overflowed_) overflow();
+    // One turn may queue more than the limit; it is too much if the kernel does not take it.
+    if (output_.size() > setup_->config.limits.queue_bytes) overflow();
     return;
   }
-  overflowed_ = false;
   shard_->give_buffer(output_.take_empty_buffer());
   for (Job& job : std::exchange(drained_, {})) job();
   if (phase_ == Phase::closing) {

@@ -106,7 +106,6 @@ class Connection final : public net::ByteStream::Handler,
   bool feeding_ = false;          // feed() is on the stack
   bool reading_paused_ = false;
   bool write_due_ = false;   // flush() comes at the end of this turn
-  bool overflowed_ = false;  // the output queue passed its limit
   bool pinged_ = false;      // an idle ping is unanswered
 };
 

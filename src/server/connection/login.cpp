@@ -168,7 +168,6 @@ Task<void> Connection::answer_check(Jid account, std::string password) {
 
 void Connection::bind(const std::string& resource) {
   awaiting_answer_ = true;
-  take_machine_output();
   Shard& home = shard_->core().home(machine_.jid().bare());
   if (&home == shard_) {
     bind_here(resource);

@@ -8,8 +8,9 @@
 
 namespace starling::server {
 namespace {
-constexpr std::size_t kTailPage = 100;  // messages read from the tail at once
-}
+constexpr std::size_t kTailPage = 100;      // messages read from the tail at once
+constexpr std::size_t kTailWindow = 65536;  // bytes of it that may wait for the client
+}  // namespace
 
 void User::receive_message(Envelope envelope) {
   const Type type = envelope.stanza->type();
@@ -126,34 +127,45 @@ void User::start_tail() {
 }
 
 Task<void> User::flush_tail(Jid session_jid) {
+  const std::shared_ptr<Link> link = find(session_jid.resource())->shared_link();
+  const auto gone = [&] {
+    const UserSession* session = find(session_jid.resource());
+    return session == nullptr || session->shared_link() != link;
+  };
   for (;;) {
     auto page = co_await shard_.store().undelivered(jid_.text(), tail_sent_, kTailPage);
     if (!page) log::error("offline messages of {} cannot be read: {}", jid_.text(), page.error().message);
-    UserSession* session = find(session_jid.resource());
-    if (!page || page->empty() || session == nullptr) break;
-    const std::shared_ptr<Link> link = session->shared_link();
+    if (!page || page->empty()) break;
     for (storage::ArchivedMessage& message : *page) {
-      tail_sent_ = std::max(tail_sent_, message.id);
-      auto document = xml::parse_fragment(message.stanza, ns::client);
-      std::expected<Stanza, StanzaError> stanza = std::unexpected(StanzaError{});
-      if (document) stanza = Stanza::from(std::move(*document));
-      if (!stanza) {
-        log::error("offline message {} of {} is damaged and stays where it is", message.id, jid_.text());
-        continue;
+      if (link->queued_bytes() > kTailWindow) {  // the client's pace, not the disk's
+        Completion<bool> drained;
+        link->when_drained([resolve = drained.resolver()] { resolve.here(true); });
+        co_await drained;
       }
-      Envelope envelope{.stanza = std::make_shared<const Stanza>(std::move(*stanza)), .to = {}};
-      envelope.to = envelope.stanza->to();
-      envelope.tail_id = message.id;
-      envelope.stamp_ms = message.stamp_ms;
-      link->send({std::move(envelope), nullptr});
+      if (gone()) break;
+      tail_sent_ = message.id;
+      send_stored(*link, message);
     }
-    if (link->queued_bytes() > 0) {  // the client's pace, not the disk's
-      Completion<bool> drained;
-      link->when_drained([resolve = drained.resolver()] { resolve.here(true); });
-      co_await drained;
-    }
+    if (gone()) break;
   }
-  end_tail_flush();
+  flushing_ = false;
+  if (gone()) start_tail();  // somebody else may take the rest
+  if (!flushing_) end_tail_flush();
+}
+
+void User::send_stored(Link& link, const storage::ArchivedMessage& message) {
+  auto document = xml::parse_fragment(message.stanza, ns::client);
+  std::expected<Stanza, StanzaError> stanza = std::unexpected(StanzaError{});
+  if (document) stanza = Stanza::from(std::move(*document));
+  if (!stanza) {
+    log::error("offline message {} of {} is damaged and stays where it is", message.id, jid_.text());
+    return;
+  }
+  Envelope envelope{.stanza = std::make_shared<const Stanza>(std::move(*stanza)), .to = {}};
+  envelope.to = envelope.stanza->to();
+  envelope.tail_id = message.id;
+  envelope.stamp_ms = message.stamp_ms;
+  link.send({std::move(envelope), nullptr});
 }
 
 void User::end_tail_flush() {

@@ -76,10 +76,6 @@ Result<RosterItem> decode(const std::string& contact, const std::string& value) 
 
 }  // namespace
 
-bool RosterItem::visible() const {
-  return !removed && (listed || !subscription.none() || subscription.pending_out || subscription.approved);
-}
-
 Result<Roster> Roster::load(const storage::Entries& items, const storage::Entries& meta) {
   Roster roster;
   for (const auto& [key, value] : meta) {
@@ -105,28 +101,27 @@ Subscription Roster::subscription(std::string_view contact) const {
   return item != nullptr ? item->subscription : Subscription{};
 }
 
-std::size_t Roster::visible_count() const {
+std::size_t Roster::listed_count() const {
   return static_cast<std::size_t>(
-      std::ranges::count_if(items_, [](const auto& entry) { return entry.second.visible(); }));
+      std::ranges::count_if(items_, [](const auto& entry) { return entry.second.listed; }));
 }
 
 bool Roster::put(const std::string& owner, RosterItem item, storage::Batch& batch) {
   const std::string key = item.contact.text();
   const RosterItem* before = find(key);
-  const bool was_visible = before != nullptr && before->visible();
-  if (!item.visible() && was_visible) {  // leaves a mark
+  const bool was_listed = before != nullptr && before->listed;
+  if (item.listed) {
+    item.removed = false;
+  } else if (was_listed) {  // leaves a mark
     item.removed = true;
-    item.listed = false;
     item.name.clear();
     item.groups.clear();
-  } else if (item.visible()) {
-    item.removed = false;
   }
-  const bool new_mark = item.removed && was_visible;
-  const bool stamped = item.visible() ? !was_visible || !same_for_user(*before, item) : was_visible;
+  const bool new_mark = item.removed && was_listed;
+  const bool stamped = item.listed ? !was_listed || !same_for_user(*before, item) : was_listed;
   if (stamped) item.version = ++version_;
 
-  if (!item.visible() && !item.removed && !item.subscription.pending_in) {  // nothing to remember
+  if (!item.listed && !item.removed && !item.subscription.pending_in) {  // nothing to remember
     items_.erase(key);
     batch.emplace_back(storage::DeleteValue{owner, std::string(kKind), key});
   } else {
@@ -162,7 +157,7 @@ bool Roster::put(const std::string& owner, RosterItem item, storage::Batch& batc
 
 void Roster::write_item(xml::Writer& writer, const RosterItem& item) {
   writer.open("item").attribute("jid", item.contact.text());
-  if (!item.visible()) {
+  if (!item.listed) {
     writer.attribute("subscription", "remove").close();
     return;
   }

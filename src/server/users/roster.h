@@ -22,9 +22,9 @@ struct RosterItem {
   bool removed = false;  // a mark of what was
   std::string request;   // the inner XML of the contact's unanswered subscribe
 
-  // In the list that the user sees: not a mark, and more than a request that nobody answered (RFC 6121 A.1).
-  [[nodiscard]] bool visible() const;
-  bool listed = false;  // the user put it there, or a subscription did
+  // In the list that the user sees: put there by the user or by a subscription, and there until the user removes it. Not
+  // listed are marks, and contacts that only asked (RFC 6121 A.1).
+  bool listed = false;
 };
 
 class Roster {
@@ -37,7 +37,7 @@ class Roster {
   [[nodiscard]] const RosterItem* find(std::string_view contact) const;
   [[nodiscard]] Subscription subscription(std::string_view contact) const;
   [[nodiscard]] const std::map<std::string, RosterItem, std::less<>>& items() const { return items_; }
-  [[nodiscard]] std::size_t visible_count() const;
+  [[nodiscard]] std::size_t listed_count() const;
   [[nodiscard]] std::uint64_t version() const { return version_; }
   // Whether the changes since `version` are all known.
   [[nodiscard]] bool knows(std::uint64_t version) const { return version >= floor_ && version <= version_; }

@@ -30,13 +30,13 @@ void User::roster_get(UserSession& session, const Stanza& request) {
     writer.open("query", ns::roster);
     if (asked) writer.attribute("ver", std::to_string(roster_.version()));
     for (const auto& [contact, item] : roster_.items())
-      if (item.visible()) Roster::write_item(writer, item);
+      if (item.listed) Roster::write_item(writer, item);
     writer.close().close();
   } else {  // an empty result, then a push for each item that changed since, oldest first
     writer.close();
     std::vector<const RosterItem*> changed;
     for (const auto& [contact, item] : roster_.items())
-      if (item.version > known && (item.visible() || item.removed)) changed.push_back(&item);
+      if (item.version > known && (item.listed || item.removed)) changed.push_back(&item);
     std::ranges::sort(changed, {}, [](const RosterItem* item) { return item->version; });
     for (const RosterItem* item : changed) {
       writer.open("iq")
@@ -65,11 +65,12 @@ Task<std::expected<std::string, StanzaError>> User::roster_set(StanzaPtr request
   RosterItem item = item_for(bare);
 
   if (element->attribute("subscription") == "remove") {  // 2.5
-    if (!item.visible()) co_return bad(Condition::item_not_found, "That contact is not in the roster");
+    if (!item.listed) co_return bad(Condition::item_not_found, "That contact is not in the roster");
     const Subscription before = item.subscription;
     item.listed = false;
     item.subscription = {.pending_in = false};
     item.request.clear();
+    if (before.to || before.pending_out) reply_for_user(Type::unsubscribe, bare);
     if (before.from || before.pending_in) {
       for (const auto& one : sessions_)
         if (one->available() && before.from)
@@ -78,7 +79,6 @@ Task<std::expected<std::string, StanzaError>> User::roster_set(StanzaPtr request
                         .to = bare});
       reply_for_user(Type::unsubscribed, bare);
     }
-    if (before.to || before.pending_out) reply_for_user(Type::unsubscribe, bare);
   } else {  // 2.3, 2.4
     if (bare == jid_) co_return bad(Condition::not_allowed, "The roster does not hold its own user");
     std::set<std::string_view> groups;
@@ -96,7 +96,7 @@ Task<std::expected<std::string, StanzaError>> User::roster_set(StanzaPtr request
     item.name = element->attribute("name").value_or("");
     if (item.name.size() > kMaxName)
       co_return bad(Condition::not_acceptable, "The item's name has at most 1023 bytes");
-    if (!item.visible() && roster_.visible_count() >= shard_.config().limits.roster_items)
+    if (!item.listed && roster_.listed_count() >= shard_.config().limits.roster_items)
       co_return bad(Condition::resource_constraint, "The roster is full");
     item.listed = true;
   }

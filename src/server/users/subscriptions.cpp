@@ -37,6 +37,8 @@ void User::push(const RosterItem& item) {
 
 void User::apply(RosterItem item) {
   const std::string key = item.contact.text();
+  const Subscription& state = item.subscription;
+  if (state.to || state.from || state.pending_out || state.approved) item.listed = true;
   storage::Batch batch;
   RosterItem seen = item;
   if (roster_.put(jid_.text(), std::move(item), batch)) {
@@ -52,7 +54,7 @@ void User::subscription_out(UserSession& session, const Stanza& stanza) {
   RosterItem item = item_for(contact);
   const Transition change = outbound(stanza.type(), item.subscription);
   const bool had_from = item.subscription.from;
-  if (!item.visible() && roster_.visible_count() >= shard_.config().limits.roster_items) {
+  if (!item.listed && roster_.listed_count() >= shard_.config().limits.roster_items) {
     shard_.bounce({.stanza = std::make_shared<const Stanza>(
                        Stanza::make(Kind::presence, stanza.type(), session.jid(), contact, stanza.id(), {})),
                    .to = contact},
@@ -80,14 +82,7 @@ void User::subscription_out(UserSession& session, const Stanza& stanza) {
 void User::receive_subscription(const Envelope& envelope) {
   const Stanza& stanza = *envelope.stanza;
   const Jid contact = stanza.from().to_bare();
-  if (!exists()) {
-    // 8.5.1: silence would leave the asker waiting; `unsubscribed` is what a refusal looks like too.
-    if (stanza.type() == Type::subscribe)
-      shard_.route({.stanza = std::make_shared<const Stanza>(Stanza::make(
-                        Kind::presence, Type::unsubscribed, envelope.to.to_bare(), contact, {}, {})),
-                    .to = contact});
-    return;
-  }
+  if (!exists()) return;  // 8.5.1: in silence
   RosterItem item = item_for(contact);
   const Subscription before = item.subscription;
   const Transition change = inbound(stanza.type(), before);

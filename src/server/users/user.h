@@ -82,6 +82,7 @@ class User final : public Account {
   Task<void> keep(Envelope envelope);
   void start_tail();
   Task<void> flush_tail(Jid session);
+  void send_stored(Link& link, const storage::ArchivedMessage& message);
   void end_tail_flush();
   void mark_taken();
   Task<void> commit_taken(storage::Batch batch);
