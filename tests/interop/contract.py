@@ -312,7 +312,8 @@ def replace(place, cert, key, name):
     """Both files, by renaming; returns the new certificate as DER."""
     new_cert, new_key = peers.make_certificate(place.dir, name)
     os.chmod(new_key, 0o600)
-    der = subprocess.run(["openssl", "x509", "-in", new_cert, "-outform", "der"], capture_output=True, check=True).stdout
+    der = subprocess.run(["openssl", "x509", "-in", new_cert, "-outform", "der"], capture_output=True,
+                         check=True).stdout
     os.rename(new_key, key)
     os.rename(new_cert, cert)
     return der
@@ -556,7 +557,8 @@ def set_beats_environment_beats_file(place):
     p = place.serve()
     assert place.domain_is_served("file.example") and not place.domain_is_served("localhost")
     stops(p)
-    env = {"STARLING_DOMAINS": "env.example, more.example", "STARLING_PASSWORD": "no key", "STARLING_TLS_POLICY": "required"}
+    env = {"STARLING_DOMAINS": "env.example, more.example", "STARLING_TLS_POLICY": "required",
+           "STARLING_PASSWORD": "this is no key"}
     p = place.serve(env=env)
     assert place.domain_is_served("env.example") and place.domain_is_served("more.example")
     assert not place.domain_is_served("file.example")

@@ -103,9 +103,9 @@ async def talk(server):
     await until(lambda: romeo.boundjid.full in juliet.online and juliet.boundjid.full in romeo.online)
     check("each sees the other's presence", True)
     romeo.send_presence(pshow="away", pstatus="in the orchard")
-    await until(lambda: juliet.client_roster["romeo@" + peers.DOMAIN].resources.get("orchard", {}).get("show") == "away")
-    check("a change of presence is seen",
-          juliet.client_roster["romeo@" + peers.DOMAIN].resources["orchard"]["status"] == "in the orchard")
+    seen_by_juliet = juliet.client_roster["romeo@" + peers.DOMAIN].resources
+    await until(lambda: seen_by_juliet.get("orchard", {}).get("show") == "away")
+    check("a change of presence is seen", seen_by_juliet["orchard"]["status"] == "in the orchard")
 
     first = romeo.make_message(mto="juliet@" + peers.DOMAIN, mbody="She speaks: ÿ € 😀 <&>", mtype="chat")
     first["request_receipt"] = True

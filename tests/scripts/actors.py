@@ -575,7 +575,8 @@ class Play:
         text += "".join(sorted(f.get("var") + "<" for f in query.elements() if f.name == "feature"))
         forms = []
         for form in (x for x in query.elements() if x.ns == "jabber:x:data"):
-            fields = {f.get("var"): sorted(v.text() for v in f.elements()) for f in form.elements() if f.name == "field"}
+            fields = {f.get("var"): sorted(v.text() for v in f.elements())
+                      for f in form.elements() if f.name == "field"}
             kind = fields.pop("FORM_TYPE")[0]
             forms.append(kind + "<" + "".join(f"{k}<" + "".join(v + "<" for v in fields[k]) for k in sorted(fields)))
         computed = xmpp.b64(hashlib.sha1((text + "".join(sorted(forms))).encode()).digest())
