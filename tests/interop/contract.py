@@ -328,7 +328,8 @@ def reload_takes_a_new_certificate_and_keeps_the_sessions(place):
     new = replace(place, cert, key, "second")
     done = place.run("reload")
     assert done.returncode == DONE, done.stderr
-    assert place.certificate() == new != before
+    assert new != before
+    until("the new certificate", lambda: place.certificate() == new)
     ping(juliet)
 
 
@@ -355,7 +356,7 @@ def a_bad_new_certificate_leaves_the_old_one(place):
     assert place.certificate() == before
     new = replace(place, cert, key, "second")
     assert place.run("reload").returncode == DONE
-    assert place.certificate() == new
+    until("the new certificate", lambda: place.certificate() == new)
 
 
 @test
@@ -366,15 +367,21 @@ def reload_reads_the_configuration(place):
     config = place.data / "starling.toml"
     config.write_text("registration = 'open'\n" + config.read_text())
     assert place.run("reload").returncode == DONE
-    c = place.connect()
-    features = c.secure(peers.DOMAIN, soon())
-    assert features.find("http://jabber.org/features/iq-register", "register"), features.to_xml()
+    until("registration in the features", lambda: registration_is_offered(place))
     ping(juliet)
     config.write_text("registration = 'ajar'\n")
     said = place.fails(FAILED, "reload")
     assert "registration" in said, said
     ping(juliet)
     assert p.poll() is None
+
+
+def registration_is_offered(place):
+    c = place.connect()
+    try:
+        return c.secure(peers.DOMAIN, soon()).find("http://jabber.org/features/iq-register", "register") is not None
+    finally:
+        c.close()
 
 
 # -- accounts ------------------------------------------------------------------
