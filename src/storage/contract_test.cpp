@@ -122,6 +122,16 @@ TEST_P(StoreContract, PutsAnAccountOverTheOldOne) {
   EXPECT_THAT(accounts("example.org"), ElementsAre("ann@example.org"));
 }
 
+TEST_P(StoreContract, SetsWhenAnAccountWasLastSeenAndNothingElse) {
+  must_commit({PutAccount{account_of("ann@example.org")}});
+  must_commit({SetLastSeen{"ann@example.org", 12345, "off"}, SetLastSeen{"nobody@example.org", 1, ""}});
+  auto changed = account_of("ann@example.org");
+  changed.last_seen = 12345;
+  changed.last_status = "off";
+  EXPECT_EQ(account("ann@example.org"), changed);
+  EXPECT_EQ(account("nobody@example.org"), std::nullopt);
+}
+
 TEST_P(StoreContract, RefusesAnAccountThatMustBeNewWithItsWholeBatch) {
   must_commit({PutAccount{account_of("ann@example.org"), true}});
   auto other = account_of("ann@example.org");

@@ -58,6 +58,13 @@ struct PutAccount {
   Account account;
   bool must_be_new = false;
 };  // must_be_new: the batch fails with conflict if it exists
+// When the last session ended (XEP-0012), beside keys that may change meanwhile. No effect without the
+// account.
+struct SetLastSeen {
+  std::string jid;
+  std::int64_t last_seen = 0;
+  std::string last_status;
+};
 struct DeleteAccount {
   std::string jid;
 };  // with all that its JID owns, in every shape
@@ -83,7 +90,7 @@ struct MarkOneDelivered {
   std::string owner;
   std::uint64_t id = 0;
 };
-using Write = std::variant<PutAccount, DeleteAccount, PutValue, DeleteValue, DeleteKind, Append,
+using Write = std::variant<PutAccount, SetLastSeen, DeleteAccount, PutValue, DeleteValue, DeleteKind, Append,
                            MarkDelivered, MarkOneDelivered>;
 
 // All of it or nothing of it.

@@ -127,7 +127,7 @@ void User::closed(UserSession& session, std::vector<Outgoing> untaken) {
   if (sessions_.empty() && record_) {
     record_->last_seen = shard_.wall_ms() / 1000;
     record_->last_status = std::move(status);
-    save({storage::PutAccount{*record_}});
+    save({storage::SetLastSeen{jid_.text(), record_->last_seen, record_->last_status}});
   } else {
     start_tail();
   }

@@ -26,6 +26,12 @@ Result<Committed> MemoryStore::apply(Batch& batch) {
     std::visit(
         Overloaded{
             [&](PutAccount& put) { accounts_.insert_or_assign(put.account.jid, std::move(put.account)); },
+            [&](SetLastSeen& set) {
+              const auto found = accounts_.find(set.jid);
+              if (found == accounts_.end()) return;
+              found->second.last_seen = set.last_seen;
+              found->second.last_status = std::move(set.last_status);
+            },
             [&](DeleteAccount& gone) {
               accounts_.erase(gone.jid);
               values_.erase(gone.jid);

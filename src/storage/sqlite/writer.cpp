@@ -83,6 +83,7 @@ Result<void> Writer::prepare() {
        "sha1_salt=?3, sha1_stored=?4, sha1_server=?5, sha1_iterations=?6, sha256_salt=?7, sha256_stored=?8, "
        "sha256_server=?9, sha256_iterations=?10, disabled=?11, created_at=?12, last_seen=?13, "
        "last_status=?14"},
+      {&sql_.set_last_seen, "UPDATE account SET last_seen=?2, last_status=?3 WHERE jid=?1"},
       {&sql_.delete_account, "DELETE FROM account WHERE jid=?1"},
       {&sql_.delete_owner, "DELETE FROM value WHERE owner=?1"},
       {&sql_.put_value, "INSERT OR REPLACE INTO value VALUES (?1,?2,?3,?4)"},
@@ -261,6 +262,10 @@ Result<void> Writer::write(const PutAccount& put, Committed& /*committed*/) {
       .bind(13, account.last_seen)
       .bind(14, account.last_status)
       .run();
+}
+
+Result<void> Writer::write(const SetLastSeen& set, Committed& /*committed*/) {
+  return sql_.set_last_seen.bind(1, set.jid).bind(2, set.last_seen).bind(3, set.last_status).run();
 }
 
 Result<void> Writer::write(const DeleteAccount& gone, Committed& /*committed*/) {
