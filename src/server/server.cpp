@@ -101,8 +101,6 @@ Result<std::vector<std::string>> Server::bind_all() {
   if (config_.tls.policy != TlsPolicy::off)
     if (auto done = bind(config_.listen.c2s_tls, "c2s_tls", Transport::direct_tls); !done)
       return std::unexpected(done.error());
-  if (!config_.listen.s2s.empty() || !config_.listen.http.empty())
-    log::warn("listen.s2s and listen.http are accepted and not used yet");
   return addresses;
 }
 
@@ -350,6 +348,9 @@ Task<Result<std::string>> Server::reload() {
   log::set_level(config_.log.level);
   core_->reconfigure(*config);
   use_tls(*tls);
+  for (std::size_t i = 0; i < core_->shard_count();
+       ++i)  // whoever connects after the answer gets the new ones
+    co_await on_shard(core_->shard(i), [](Shard&) { return true; });
   log::info("configuration and certificates were read again");
   co_return std::string(
       "configuration and certificates were read again; listen.*, threads and storage need a restart");
