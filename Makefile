@@ -1,10 +1,10 @@
 # Shortcuts. ./run and ./test install what they need; these want tools/deps to have run.
 .DEFAULT_GOAL := help
-.PHONY: help build bench lint format fuzz test run clean
+.PHONY: help build bench bench-idle lint format fuzz test run clean
 SECONDS_PER_TARGET ?= 300
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 build: ## everything, in one pass, into build/release
 	@tools/deps build
@@ -14,6 +14,11 @@ bench: ## parser, address and routing figures
 	@tools/deps test
 	@tools/build release starling_bench
 	@build/release/bench/starling_bench
+
+bench-idle: ## memory of a thousand idle sessions, with TLS and without
+	@tools/deps build
+	@tools/build release starling
+	@bench/idle
 
 lint: ## layers, headers, format, and clang-tidy on every source file
 	@tools/deps test

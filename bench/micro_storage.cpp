@@ -5,7 +5,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include "../tests/support/virtual_loop.h"
+#include "support/virtual_loop.h"
 #include "storage/store.h"
 
 namespace {
