@@ -5,6 +5,7 @@
 #include "base/crypto.h"
 #include "modules/all.h"
 #include "storage/memory/memory_store.h"
+#include "stream/sasl/mechanism.h"
 
 namespace starling {
 
@@ -127,8 +128,18 @@ TestHost::~TestHost() {
 }
 
 void TestHost::add_account(std::string_view bare_jid) {
+  constexpr unsigned kFewIterations = 16;  // tests log in often
   const Jid jid = Jid::parse(bare_jid).value();
-  auto added = loop_.get([&] { return accounts_.add(jid, std::string(jid.local())); });
+  const auto keys = [&](crypto::Hash hash) {
+    auto made = sasl::derive_keys(hash, jid.local(), crypto::random_bytes(sasl::kSaltBytes), kFewIterations);
+    return storage::ScramKeys{std::move(made.salt), std::move(made.stored_key), std::move(made.server_key),
+                              made.iterations};
+  };
+  storage::Account account{
+      .jid = jid.text(), .sha1 = keys(crypto::Hash::sha1), .sha256 = keys(crypto::Hash::sha256)};
+  storage::Batch batch;
+  batch.emplace_back(storage::PutAccount{std::move(account), true});
+  auto added = loop_.get([&] { return store_->commit(std::move(batch)); });
   if (!added && added.error().code != Errc::conflict) throw std::runtime_error(added.error().message);
 }
 

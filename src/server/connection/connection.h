@@ -105,8 +105,8 @@ class Connection final : public net::ByteStream::Handler,
   bool rate_wait_ = false;        // the session sent too much and waits
   bool feeding_ = false;          // feed() is on the stack
   bool reading_paused_ = false;
-  bool write_due_ = false;   // flush() comes at the end of this turn
-  bool pinged_ = false;      // an idle ping is unanswered
+  bool write_due_ = false;  // flush() comes at the end of this turn
+  bool pinged_ = false;     // an idle ping is unanswered
 };
 
 }  // namespace starling::server

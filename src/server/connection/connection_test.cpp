@@ -211,7 +211,8 @@ TEST(ConnectionTest, UnknownUserAndWrongPasswordAreAlike) {
     const auto from = answer.find('>') + 1;
     const std::string challenge =
         crypto::base64_decode(answer.substr(from, answer.rfind("</") - from)).value_or("");
-    return challenge.substr(challenge.find(",s="));
+    const auto at = challenge.find(",s=");
+    return challenge.substr(at, challenge.find(',', at + 1) - at);
   };
   EXPECT_EQ(salt("nobody"), salt("nobody"));
   EXPECT_NE(salt("nobody"), salt("nobody2"));

@@ -22,8 +22,8 @@ struct RosterItem {
   bool removed = false;  // a mark of what was
   std::string request;   // the inner XML of the contact's unanswered subscribe
 
-  // In the list that the user sees: put there by the user or by a subscription, and there until the user removes it. Not
-  // listed are marks, and contacts that only asked (RFC 6121 A.1).
+  // In the list that the user sees: put there by the user or by a subscription, and there until the user
+  // removes it. Not listed are marks, and contacts that only asked (RFC 6121 A.1).
   bool listed = false;
 };
 
