@@ -5,8 +5,8 @@
 
 #include <benchmark/benchmark.h>
 
-#include "support/virtual_loop.h"
 #include "storage/store.h"
+#include "support/virtual_loop.h"
 
 namespace {
 

@@ -1,25 +1,30 @@
 #include "base/crypto.h"
 
+#include <stdexcept>
+
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
-
-#include <stdexcept>
 
 namespace starling::crypto {
 namespace {
 
 const EVP_MD* md(Hash hash) {
   switch (hash) {
-    case Hash::sha1: return EVP_sha1();
-    case Hash::sha256: return EVP_sha256();
-    case Hash::sha512: return EVP_sha512();
+    case Hash::sha1:
+      return EVP_sha1();
+    case Hash::sha256:
+      return EVP_sha256();
+    case Hash::sha512:
+      return EVP_sha512();
   }
   return nullptr;
 }
 
-const unsigned char* bytes(std::string_view data) { return reinterpret_cast<const unsigned char*>(data.data()); }
+const unsigned char* bytes(std::string_view data) {
+  return reinterpret_cast<const unsigned char*>(data.data());
+}
 unsigned char* bytes(std::string& data) { return reinterpret_cast<unsigned char*>(data.data()); }
 
 }  // namespace
@@ -36,15 +41,17 @@ std::string digest(Hash hash, std::string_view data) {
 std::string hmac(Hash hash, std::string_view key, std::string_view data) {
   std::string out(digest_size(hash), '\0');
   unsigned size = 0;
-  if (HMAC(md(hash), key.data(), static_cast<int>(key.size()), bytes(data), data.size(), bytes(out), &size) == nullptr)
+  if (HMAC(md(hash), key.data(), static_cast<int>(key.size()), bytes(data), data.size(), bytes(out), &size) ==
+      nullptr)
     throw std::runtime_error("libcrypto cannot compute an HMAC");
   return out;
 }
 
 std::string pbkdf2(Hash hash, std::string_view password, std::string_view salt, unsigned iterations) {
   std::string out(digest_size(hash), '\0');
-  if (PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), bytes(salt), static_cast<int>(salt.size()),
-                        static_cast<int>(iterations), md(hash), static_cast<int>(out.size()), bytes(out)) != 1)
+  if (PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), bytes(salt),
+                        static_cast<int>(salt.size()), static_cast<int>(iterations), md(hash),
+                        static_cast<int>(out.size()), bytes(out)) != 1)
     throw std::runtime_error("libcrypto cannot derive a key");
   return out;
 }
@@ -66,7 +73,8 @@ void wipe(std::string& secret) {
 
 std::string random_bytes(std::size_t count) {
   std::string out(count, '\0');
-  if (RAND_bytes(bytes(out), static_cast<int>(count)) != 1) throw std::runtime_error("the system gives no random bytes");
+  if (RAND_bytes(bytes(out), static_cast<int>(count)) != 1)
+    throw std::runtime_error("the system gives no random bytes");
   return out;
 }
 
@@ -87,11 +95,13 @@ std::string base64_encode(std::string_view data) {
 std::optional<std::string> base64_decode(std::string_view text) {
   if (text.size() % 4 != 0) return std::nullopt;
   if (text.empty()) return std::string();
-  // EVP_DecodeBlock skips white space and takes '=' anywhere; both are refused first (RFC 6120 section 6.4.2).
+  // EVP_DecodeBlock skips white space and takes '=' anywhere; both are refused first (RFC 6120
+  // section 6.4.2).
   std::size_t padding = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    const bool digit = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
+    const bool digit =
+        (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
     if (c == '=' && i + 2 >= text.size()) {
       ++padding;
     } else if (!digit || padding > 0) {

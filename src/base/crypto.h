@@ -1,5 +1,6 @@
 #pragma once
-// The few primitives that streams and stores need, from OpenSSL's libcrypto. Any thread. Byte strings are std::string.
+// The few primitives that streams and stores need, from OpenSSL's libcrypto. Any thread. Byte strings are
+// std::string.
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -17,14 +18,15 @@ std::string pbkdf2(Hash hash, std::string_view password, std::string_view salt, 
 
 bool constant_time_equal(std::string_view a, std::string_view b);  // time depends on the lengths alone
 std::string exclusive_or(std::string_view a, std::string_view b);  // of equal length
-void wipe(std::string& secret);                                     // overwrites, then clears
+void wipe(std::string& secret);                                    // overwrites, then clears
 
 std::string random_bytes(std::size_t count);
 // An unguessable identifier of `bits` (rounded up to 6) random bits in the URL-safe alphabet.
 std::string random_id(std::size_t bits = 132);
 
 std::string base64_encode(std::string_view data);
-std::optional<std::string> base64_decode(std::string_view text);  // strict RFC 4648 section 4: padded, no white space
-std::string hex_encode(std::string_view data);                    // lower case
+std::optional<std::string> base64_decode(
+    std::string_view text);                     // strict RFC 4648 section 4: padded, no white space
+std::string hex_encode(std::string_view data);  // lower case
 
 }  // namespace starling::crypto

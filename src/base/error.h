@@ -1,6 +1,6 @@
 #pragma once
-// Errors are values: what a peer or an operator may cause comes back as Result<T>. Exceptions are for the environment
-// (out of memory, a broken invariant) and are caught in one place, the loop's turn.
+// Errors are values: what a peer or an operator may cause comes back as Result<T>. Exceptions are for the
+// environment (out of memory, a broken invariant) and are caught in one place, the loop's turn.
 #include <expected>
 #include <string>
 #include <string_view>
@@ -27,6 +27,8 @@ struct Error {
 template <class T = void>
 using Result = std::expected<T, Error>;
 
-inline std::unexpected<Error> fail(Errc code, std::string message) { return std::unexpected(Error{code, std::move(message)}); }
+inline std::unexpected<Error> fail(Errc code, std::string message) {
+  return std::unexpected(Error{code, std::move(message)});
+}
 
 }  // namespace starling

@@ -1,10 +1,10 @@
 #include "base/log.h"
 
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
-
 #include <array>
 #include <atomic>
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
 
 namespace starling::log {
 namespace {
@@ -15,7 +15,8 @@ std::atomic<Level> threshold{Level::info};
 spdlog::logger& logger() {
   // stderr_color: colours only when stderr is a terminal.
   static const auto instance = [] {
-    auto made = std::make_shared<spdlog::logger>("starling", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+    auto made =
+        std::make_shared<spdlog::logger>("starling", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
     made->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%-5l%$ %v");
     made->set_level(spdlog::level::trace);
     return made;
@@ -28,7 +29,8 @@ spdlog::logger& logger() {
 Result<Level> parse_level(std::string_view name) {
   for (std::size_t i = 0; i < kNames.size(); ++i)
     if (kNames[i] == name) return static_cast<Level>(i);
-  return fail(Errc::invalid, fmt::format("'{}' is no log level; expected one of {}", name, fmt::join(kNames, ", ")));
+  return fail(Errc::invalid,
+              fmt::format("'{}' is no log level; expected one of {}", name, fmt::join(kNames, ", ")));
 }
 
 void set_level(Level level) { threshold.store(level, std::memory_order_relaxed); }

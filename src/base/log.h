@@ -1,9 +1,9 @@
 #pragma once
-// Logging to stderr: one line an event, `key=value` where a person may want to search. Any thread. Nothing is formatted
-// for a level that is off, and nothing is logged per stanza above debug.
-#include <fmt/format.h>
-
+// Logging to stderr: one line an event, `key=value` where a person may want to search. Any thread. Nothing is
+// formatted for a level that is off, and nothing is logged per stanza above debug.
 #include <string_view>
+
+#include <fmt/format.h>
 
 #include "base/error.h"
 
@@ -22,12 +22,20 @@ void at(Level level, fmt::format_string<Args...> format, Args&&... args) {
   if (enabled(level)) write(level, fmt::format(format, std::forward<Args>(args)...));
 }
 template <class... Args>
-void debug(fmt::format_string<Args...> format, Args&&... args) { at(Level::debug, format, std::forward<Args>(args)...); }
+void debug(fmt::format_string<Args...> format, Args&&... args) {
+  at(Level::debug, format, std::forward<Args>(args)...);
+}
 template <class... Args>
-void info(fmt::format_string<Args...> format, Args&&... args) { at(Level::info, format, std::forward<Args>(args)...); }
+void info(fmt::format_string<Args...> format, Args&&... args) {
+  at(Level::info, format, std::forward<Args>(args)...);
+}
 template <class... Args>
-void warn(fmt::format_string<Args...> format, Args&&... args) { at(Level::warn, format, std::forward<Args>(args)...); }
+void warn(fmt::format_string<Args...> format, Args&&... args) {
+  at(Level::warn, format, std::forward<Args>(args)...);
+}
 template <class... Args>
-void error(fmt::format_string<Args...> format, Args&&... args) { at(Level::error, format, std::forward<Args>(args)...); }
+void error(fmt::format_string<Args...> format, Args&&... args) {
+  at(Level::error, format, std::forward<Args>(args)...);
+}
 
 }  // namespace starling::log

@@ -1,6 +1,7 @@
 #pragma once
-// What the code above the sockets needs of an event loop. net::Reactor is the real one (a thread, epoll); tests run on a
-// VirtualLoop, whose clock moves only when told to. Everything but post() is for the loop's own thread.
+// What the code above the sockets needs of an event loop. net::Reactor is the real one (a thread, epoll);
+// tests run on a VirtualLoop, whose clock moves only when told to. Everything but post() is for the loop's
+// own thread.
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -18,17 +19,18 @@ class Loop {
 
   virtual ~Loop() = default;
 
-  // Runs `job` on the loop's thread in a later turn. Any thread; jobs posted by one thread run in their order.
+  // Runs `job` on the loop's thread in a later turn. Any thread; jobs posted by one thread run in their
+  // order.
   virtual void post(Job job) = 0;
 
-  // Runs `job` once at the end of this turn, after every event of it was handled: the place to write what was queued.
-  // A job added while the hooks run is run in the same turn.
+  // Runs `job` once at the end of this turn, after every event of it was handled: the place to write what was
+  // queued. A job added while the hooks run is run in the same turn.
   virtual void at_turn_end(Job job) = 0;
 
   virtual TimerId run_after(Milliseconds delay, Job job) = 0;
   virtual void cancel(TimerId timer) = 0;  // of a timer that has fired or was cancelled: no effect
 
-  [[nodiscard]] virtual SteadyTime now() const = 0;   // time of this turn; cheap
+  [[nodiscard]] virtual SteadyTime now() const = 0;  // time of this turn; cheap
   [[nodiscard]] virtual WallTime wall() const = 0;
 
   // The loop whose turn runs on this thread; nullptr outside of one.

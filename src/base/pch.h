@@ -1,7 +1,5 @@
 #pragma once
 // The standard headers that nearly every file needs, compiled once.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -21,3 +19,5 @@
 #include <utility>
 #include <variant>
 #include <vector>
+
+#include <fmt/format.h>

@@ -1,7 +1,7 @@
 #pragma once
-// Task<T>: a lazy coroutine that lives on one loop. It starts when awaited (or spawned), and every suspension resumes it on
-// the loop it was suspended on, so its code needs no lock. A Task that is destroyed before it ends is destroyed with
-// everything it awaits; a completion that comes later finds nobody and is dropped.
+// Task<T>: a lazy coroutine that lives on one loop. It starts when awaited (or spawned), and every suspension
+// resumes it on the loop it was suspended on, so its code needs no lock. A Task that is destroyed before it
+// ends is destroyed with everything it awaits; a completion that comes later finds nobody and is dropped.
 #include <coroutine>
 #include <exception>
 #include <memory>
@@ -40,7 +40,9 @@ struct Promise : PromiseBase {
   std::optional<T> value;
   Task<T> get_return_object();
   template <class U>
-  void return_value(U&& result) { value.emplace(std::forward<U>(result)); }
+  void return_value(U&& result) {
+    value.emplace(std::forward<U>(result));
+  }
   T take() {
     if (exception) std::rethrow_exception(exception);
     return std::move(*value);
@@ -114,11 +116,13 @@ inline detail::Detached spawn(Task<void> task) { co_await std::move(task); }
 
 // Starts `task` now; when it has ended, calls `done` with its value on the same loop.
 template <class T, class Done>
-detail::Detached spawn(Task<T> task, Done done) { done(co_await std::move(task)); }
+detail::Detached spawn(Task<T> task, Done done) {
+  done(co_await std::move(task));
+}
 
-// The bridge from callbacks: `co_await Completion<T>` ends when its Resolver is called, from any thread; the awaiting
-// coroutine resumes on the loop it was suspended on. A Resolver dropped uncalled leaves the coroutine suspended for good,
-// so every path must call it.
+// The bridge from callbacks: `co_await Completion<T>` ends when its Resolver is called, from any thread; the
+// awaiting coroutine resumes on the loop it was suspended on. A Resolver dropped uncalled leaves the
+// coroutine suspended for good, so every path must call it.
 template <class T>
 class Completion {
   struct State {
@@ -133,7 +137,8 @@ class Completion {
     explicit Resolver(std::shared_ptr<State> state) : state_(std::move(state)) {}
     // Any thread: hands the value to the loop that waits.
     void operator()(T value) const {
-      state_->loop->post([state = state_, value = std::move(value)]() mutable { settle(*state, std::move(value)); });
+      state_->loop->post(
+          [state = state_, value = std::move(value)]() mutable { settle(*state, std::move(value)); });
     }
     // On the waiting loop's own thread: no post, the coroutine goes on inside this call.
     void here(T value) const { settle(*state_, std::move(value)); }

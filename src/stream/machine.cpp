@@ -18,6 +18,7 @@ StreamCondition condition_of(xml::ParseFault fault) {
     case xml::ParseFault::bad_namespace_prefix:
       return StreamCondition::bad_namespace_prefix;
     case xml::ParseFault::policy_violation:
+    case xml::ParseFault::too_big:
       return StreamCondition::policy_violation;
   }
   return StreamCondition::undefined_condition;
@@ -88,7 +89,8 @@ Event Core::next(std::string_view& input) {
       return on_closed();
     } else {
       auto& error = std::get<xml::ParseError>(parsed);
-      fail_with_event({condition_of(error.fault), std::move(error.message), {}});
+      fail_with_event({condition_of(error.fault), std::move(error.message),
+                       error.fault == xml::ParseFault::too_big ? "<stanza-too-big xmlns='urn:xmpp:errors'/>" : ""});
     }
   }
 }

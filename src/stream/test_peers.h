@@ -1,9 +1,13 @@
 #pragma once
 // For the tests of this room: a server's owner with accounts, which answers what its machine asks and notes
 // what happened, a client's owner likewise, and a pump between the two.
+#include <algorithm>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "stream/machine.h"
 

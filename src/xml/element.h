@@ -1,7 +1,7 @@
 #pragma once
-// A parsed stanza: one block of bytes and one read-only tree over it. Every element knows its byte range, so forwarding
-// copies bytes and stripping a child leaves a range out. Nothing here is edited: what must differ is written anew (writer.h).
-// A Document may move between threads; its elements live as long as it does.
+// A parsed stanza: one block of bytes and one read-only tree over it. Every element knows its byte range, so
+// forwarding copies bytes and stripping a child leaves a range out. Nothing here is edited: what must differ
+// is written anew (writer.h). A Document may move between threads; its elements live as long as it does.
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -27,10 +27,13 @@ class Element {
   [[nodiscard]] std::string_view name() const { return name_; }
   [[nodiscard]] std::string_view ns() const { return ns_; }
   [[nodiscard]] std::string_view prefix() const { return prefix_; }
-  [[nodiscard]] bool is(std::string_view name, std::string_view ns) const { return name_ == name && ns_ == ns; }
+  [[nodiscard]] bool is(std::string_view name, std::string_view ns) const {
+    return name_ == name && ns_ == ns;
+  }
 
   // The attribute's value, or nothing. Without `ns`: the unprefixed attribute.
-  [[nodiscard]] std::optional<std::string_view> attribute(std::string_view name, std::string_view ns = {}) const;
+  [[nodiscard]] std::optional<std::string_view> attribute(std::string_view name,
+                                                          std::string_view ns = {}) const;
   [[nodiscard]] const Attribute* first_attribute() const { return attributes_; }
   [[nodiscard]] std::string_view lang() const;  // this element's own xml:lang, or empty
 
@@ -61,7 +64,9 @@ class Element {
   struct Children {
     const Element* first;
     [[nodiscard]] Iterator begin() const { return Iterator(first); }
-    [[nodiscard]] Iterator end() const { return Iterator(); }  // NOLINT(readability-convert-member-functions-to-static)
+    [[nodiscard]] Iterator end() const {
+      return Iterator();
+    }  // NOLINT(readability-convert-member-functions-to-static)
     [[nodiscard]] bool empty() const { return first == nullptr; }
   };
   [[nodiscard]] Children children() const { return {first_child_}; }
@@ -93,8 +98,9 @@ class Document {
 
   [[nodiscard]] const Element& root() const { return *root_; }  // of a Document that a parser returned
   [[nodiscard]] bool empty() const { return root_ == nullptr; }
-  // True when the bytes between the root's tags mean the same under any stanza start tag of a content namespace: each
-  // prefix in use is declared inside, and the inherited default namespace is the stream's. If false, write() the children.
+  // True when the bytes between the root's tags mean the same under any stanza start tag of a content
+  // namespace: each prefix in use is declared inside, and the inherited default namespace is the stream's. If
+  // false, write() the children.
   [[nodiscard]] bool self_contained() const { return self_contained_; }
   [[nodiscard]] std::size_t memory_bytes() const;  // what it allocated
 

@@ -150,7 +150,7 @@ ParseEvent StreamParser::State::element(std::string_view& input) {
   }
   if (verdict == Verdict::more) {
     if (!too_long) return NeedMore{};
-    return fail(ParseFault::policy_violation,
+    return fail(ParseFault::too_big,
                 fmt::format("an element is longer than {} bytes", limits_.element_bytes));
   }
   if (verdict != Verdict::complete) return fail(verdict);
@@ -254,7 +254,7 @@ namespace {
 
 Result<Document> parse_alone(std::string_view text, const Scope& scope, const Limits& limits) {
   auto failure = [](const ParseError& error) {
-    return starling::fail(error.fault == ParseFault::policy_violation ? Errc::limit : Errc::invalid,
+    return starling::fail(error.fault == ParseFault::policy_violation || error.fault == ParseFault::too_big ? Errc::limit : Errc::invalid,
                           "XML: " + error.message);
   };
   skip_space(text);
@@ -263,7 +263,7 @@ Result<Document> parse_alone(std::string_view text, const Scope& scope, const Li
   const std::string_view part = text.substr(0, limits.element_bytes);
   const Verdict verdict = text.starts_with('<') ? scanner.scan(part, taken) : Verdict::malformed;
   if (verdict == Verdict::more && text.size() > part.size()) {
-    return failure({ParseFault::policy_violation, fmt::format("longer than {} bytes", limits.element_bytes)});
+    return failure({ParseFault::too_big, fmt::format("longer than {} bytes", limits.element_bytes)});
   }
   if (verdict != Verdict::complete) return failure({ParseFault::not_well_formed, "not one whole element"});
   std::unique_ptr<TreeBuilder> builder = TreeBuilder::acquire();

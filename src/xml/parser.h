@@ -1,7 +1,8 @@
 #pragma once
-// The incremental parser of a stream (RFC 6120 section 11: no comments, processing instructions, DTDs or entities beyond
-// the five), with its limits applied before anything is buffered. Own thread only, but a StreamParser may move between
-// threads while no call is under way. Between two stanzas it holds no expat parser: those come from the thread's pool.
+// The incremental parser of a stream (RFC 6120 section 11: no comments, processing instructions, DTDs or
+// entities beyond the five), with its limits applied before anything is buffered. Own thread only, but a
+// StreamParser may move between threads while no call is under way. Between two stanzas it holds no expat
+// parser: those come from the thread's pool.
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -30,12 +31,13 @@ struct StreamHeader {
 };
 
 enum class ParseFault {
-  not_well_formed,     // RFC 6120 4.9.3.13
-  restricted_xml,      // 4.9.3.18: comment, processing instruction, DTD, entity
+  not_well_formed,       // RFC 6120 4.9.3.13
+  restricted_xml,        // 4.9.3.18: comment, processing instruction, DTD, entity
   unsupported_encoding,  // 4.9.3.22: anything but UTF-8 declared
-  bad_format,          // 4.9.3.1: character data between stanzas that is no white space
+  bad_format,            // 4.9.3.1: character data between stanzas that is no white space
   bad_namespace_prefix,  // 4.9.3.2: an undeclared prefix
-  policy_violation,    // 4.9.3.14: a limit; the message says which
+  policy_violation,      // 4.9.3.14: a limit; the message says which
+  too_big,               // 4.9.3.14: longer than element_bytes (XEP-0205: stanza-too-big)
 };
 
 struct NeedMore {};
@@ -53,9 +55,10 @@ class StreamParser {
   StreamParser& operator=(StreamParser&&) noexcept;
   ~StreamParser();
 
-  // Consumes from the front of `input` up to and including the next event; NeedMore means that all of it was taken.
-  // After a ParseError or StreamClosed only reset() helps. White space before the header and between stanzas is skipped
-  // (and counted as life). What an event is made of does not depend on how the bytes were cut.
+  // Consumes from the front of `input` up to and including the next event; NeedMore means that all of it was
+  // taken. After a ParseError or StreamClosed only reset() helps. White space before the header and between
+  // stanzas is skipped (and counted as life). What an event is made of does not depend on how the bytes were
+  // cut.
   ParseEvent next(std::string_view& input);
 
   // A new stream begins (RFC 6120 4.3.3): an XML declaration and a header come next.

@@ -32,6 +32,8 @@ std::string_view fault_name(ParseFault fault) {
       return "bad_namespace_prefix";
     case ParseFault::policy_violation:
       return "policy_violation";
+    case ParseFault::too_big:
+      return "too_big";
   }
   return "?";
 }
@@ -311,13 +313,13 @@ TEST(StreamParser, AppliesLimitsBeforeAnElementIsComplete) {
   const Limits limits{.element_bytes = 220};
   for (std::string_view endless : {"<a>", "<a b='", "<a b", "<a b='' ", "<a><![CDATA[", "<a>&#", "<"}) {
     EXPECT_EQ(fault_in_stream(std::string(endless) + std::string(250, '0'), limits),
-              endless == "<" || endless == "<a b='' " ? "not_well_formed" : "policy_violation")
+              endless == "<" || endless == "<a b='' " ? "not_well_formed" : "too_big")
         << endless;
   }
   EXPECT_EQ(fault_of("<stream:stream a='" + std::string(300, 'x'), limits), "policy_violation");
   const std::string fits = "<a>" + std::string(213, 'x') + "</a>";
   EXPECT_EQ(after_header(fits + fits, limits).size(), 2U);
-  EXPECT_EQ(fault_in_stream("<a>" + std::string(214, 'x') + "</a>", limits), "policy_violation");
+  EXPECT_EQ(fault_in_stream("<a>" + std::string(214, 'x') + "</a>", limits), "too_big");
 }
 
 TEST(StreamParser, CountsDepthAttributesAndChildren) {
