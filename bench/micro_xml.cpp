@@ -33,7 +33,7 @@ xml::Document chat(xml::StreamParser& parser) {
 void xml_parse_chat(benchmark::State& state) {
   xml::StreamParser parser = stream();
   for (auto _ : state) benchmark::DoNotOptimize(chat(parser));
-  state.SetBytesProcessed(state.iterations() * kChat.size());
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(kChat.size()));
 }
 BENCHMARK(xml_parse_chat);
 
@@ -71,7 +71,7 @@ void xml_parse_large(benchmark::State& state) {
     std::string_view input = text;
     benchmark::DoNotOptimize(parser.next(input));
   }
-  state.SetBytesProcessed(state.iterations() * text.size());
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(text.size()));
 }
 BENCHMARK(xml_parse_large);
 
