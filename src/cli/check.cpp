@@ -82,9 +82,8 @@ void check_certificates(const server::ReadConfig& read, WallTime now, Findings& 
     names.insert(names.end(), status->names.begin(), status->names.end());
   }
   for (const auto& domain : read.config.domains) {
-    // A certificate has A-labels (xn--) where our domains have U-labels: not compared.
-    if (std::ranges::any_of(domain, [](char c) { return static_cast<unsigned char>(c) >= 0x80; })) continue;
-    const auto covers = [&](const std::string& name) { return name_covers(name, domain); };
+    const std::string wanted = domain_to_ascii(domain).value_or(domain);
+    const auto covers = [&](const std::string& name) { return name_covers(name, wanted); };
     if (all_loaded && std::ranges::none_of(names, covers))
       out.push_back({Severity::error, where,
                      fmt::format("tls.certificate: no certificate proves {}; found {}", domain,

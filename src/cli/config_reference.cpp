@@ -1,9 +1,10 @@
-// starling config-reference: what docs/configuration.md is made from.
+// starling config-reference and specs: what docs/configuration.md and docs/specs.md are made from.
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "modules/specs.h"
 
 namespace starling::cli {
 
@@ -12,6 +13,12 @@ void add_config_reference(CLI::App& app, Context& context) {
   reference->group("");  // not in --help
   reference->callback([&context] {
     fmt::print("{}", server::config_reference());
+    context.exit = kDone;
+  });
+  auto* specs = app.add_subcommand("specs", "print docs/specs.md");
+  specs->group("");
+  specs->callback([&context] {
+    fmt::print("{}", modules::specs_markdown());
     context.exit = kDone;
   });
 }

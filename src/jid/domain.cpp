@@ -100,6 +100,8 @@ Result<> check_labels(std::string_view name) {
 
 }  // namespace
 
+Result<std::string> domain_to_ascii(std::string_view prepared) { return to_ascii(prepared); }
+
 Result<std::string> domain_to_unicode(std::string_view text) {
   if (auto decoded = precis::decode(text); !decoded) return std::unexpected(std::move(decoded.error()));
   auto name = to_unicode(text);

@@ -60,6 +60,8 @@ class Jid {
 // before and after.
 Result<std::string> prepare_local(std::string_view text);
 Result<std::string> prepare_domain(std::string_view text);
+// What DNS, certificates and SNI have of a prepared domain: its A-labels (RFC 5890 2.3.2.1).
+Result<std::string> domain_to_ascii(std::string_view prepared);
 Result<std::string> prepare_resource(std::string_view text);
 // OpaqueString (RFC 8265 4.2): what a password is prepared with before keys are derived from it. No upper
 // limit: the caller has bounded its input.

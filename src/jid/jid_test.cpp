@@ -269,5 +269,10 @@ TEST(Prepare, DomainsInAnyCaseAreOne) {
   EXPECT_EQ(prepare_domain("[::FFFF:127.0.0.1]"), "[::ffff:127.0.0.1]");
 }
 
+TEST(Domain, HasAnAsciiForm) {
+  EXPECT_EQ(domain_to_ascii("example.org").value(), "example.org");
+  EXPECT_EQ(domain_to_ascii("b\xC3\xBC" "cher.example").value(), "xn--bcher-kva.example");
+}
+
 }  // namespace
 }  // namespace starling

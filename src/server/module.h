@@ -88,7 +88,7 @@ using SlowIqHandler =
     std::function<Task<IqReply>(IqRequest)>;  // may wait; holds back the sender's stream alone
 
 enum class Target { host, account };
-enum class Access { anyone, owner };  // owner: others get service-unavailable, as if nothing was there
+enum class Access { anyone, owner };  // owner: others get `forbidden` from an account
 
 // A stanza on its way, for the phases.
 struct Passage {
@@ -159,8 +159,8 @@ class Registry {
   virtual void absent(std::function<Keep(const Account&, const Stanza&)> phase) = 0;
   virtual void on_session(SessionEvents events) = 0;
 
-  // `advertise` and `claims` are called from any thread: they may use what does not change. `handler` (may be
-  // empty) gets what was claimed, on the connection's shard; the stream waits until it has ended.
+  // `advertise` and `claims` are called on the shard of the connection, as is `handler` (may be empty), which
+  // gets what was claimed; the stream waits until it has ended.
   virtual void stream_feature(stream::Feature feature, GuestHandler handler = {}) = 0;
 };
 

@@ -73,7 +73,13 @@ Server::~Server() { stop(Milliseconds(0)); }
 Result<std::shared_ptr<net::TlsContext>> Server::make_tls(const Config& config) const {
   std::vector<net::CertificateFiles> files = config.tls.files();
   if (files.empty()) {
-    auto made = net::ensure_self_signed(config.domains, directory_.path(), std::chrono::system_clock::now());
+    std::vector<std::string> names;
+    for (const std::string& domain : config.domains) {
+      auto name = domain_to_ascii(domain);
+      if (!name) return fail(name.error().code, fmt::format("domains: {}: {}", domain, name.error().message));
+      names.push_back(*std::move(name));
+    }
+    auto made = net::ensure_self_signed(names, directory_.path(), std::chrono::system_clock::now());
     if (!made) return std::unexpected(made.error());
     files.push_back(std::move(*made));
   }

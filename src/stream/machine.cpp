@@ -89,8 +89,9 @@ Event Core::next(std::string_view& input) {
       return on_closed();
     } else {
       auto& error = std::get<xml::ParseError>(parsed);
-      fail_with_event({condition_of(error.fault), std::move(error.message),
-                       error.fault == xml::ParseFault::too_big ? "<stanza-too-big xmlns='urn:xmpp:errors'/>" : ""});
+      fail_with_event(
+          {condition_of(error.fault), std::move(error.message),
+           error.fault == xml::ParseFault::too_big ? "<stanza-too-big xmlns='urn:xmpp:errors'/>" : ""});
     }
   }
 }

@@ -254,7 +254,9 @@ namespace {
 
 Result<Document> parse_alone(std::string_view text, const Scope& scope, const Limits& limits) {
   auto failure = [](const ParseError& error) {
-    return starling::fail(error.fault == ParseFault::policy_violation || error.fault == ParseFault::too_big ? Errc::limit : Errc::invalid,
+    return starling::fail(error.fault == ParseFault::policy_violation || error.fault == ParseFault::too_big
+                              ? Errc::limit
+                              : Errc::invalid,
                           "XML: " + error.message);
   };
   skip_space(text);

@@ -84,9 +84,10 @@ std::expected<UserSession*, StanzaError> User::bind(std::shared_ptr<Link> link, 
     older->link().end({StreamCondition::conflict, "Replaced by a new session with the same resource"});
   } else if (const std::size_t limit = shard_.config().limits.sessions_per_account;
              sessions_.size() >= limit) {
-    return std::unexpected(StanzaError{
-        Condition::resource_constraint,
-        fmt::format("This account has {} sessions already, which is its limit", limit), ErrorType::wait});
+    return std::unexpected(
+        StanzaError{Condition::resource_constraint,
+                    fmt::format("This account has {} sessions already, which is its limit", limit),
+                    ErrorType::wait, "<resource-limit-exceeded xmlns='urn:xmpp:errors'/>"});  // XEP-0205 4.4
   }
   auto& session =
       sessions_.emplace_back(std::make_unique<UserSession>(*this, std::move(*full), std::move(link)));
