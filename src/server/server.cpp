@@ -50,6 +50,12 @@ std::size_t granted_cores() {
   return std::max<std::size_t>(cores, 1);
 }
 
+std::optional<std::int64_t> expiry_warning(std::int64_t days_left, std::int64_t warned) {
+  for (const std::int64_t threshold : {1, 7, 14, 30})
+    if (days_left < threshold) return threshold < warned ? std::optional(threshold) : std::nullopt;
+  return std::nullopt;
+}
+
 Server::Server(Config config, const DataDir& directory, std::unique_ptr<storage::Store> store,
                const ModuleFactory& modules, ConfigLoader load)
     : config_(std::move(config)),
@@ -241,14 +247,11 @@ void Server::watch_certificates() {
 
 void Server::warn_of_expiry() {
   for (const net::CertificateStatus& certificate : tls_now_->certificates()) {
-    const std::int64_t left = days_left(certificate);
-    for (const std::int64_t threshold : {1, 7, 14, 30}) {
-      if (left >= threshold || warned_days_ <= threshold) continue;
-      warned_days_ = threshold;
-      log::warn("the certificate for {} ends in {} days, at {}", fmt::join(certificate.names, ", "), left,
-                timestamp(to_ms(certificate.not_after)));
-      break;
-    }
+    const auto passed = expiry_warning(days_left(certificate), warned_days_);
+    if (!passed) continue;
+    warned_days_ = *passed;
+    log::warn("the certificate for {} ends in {} days, at {}", fmt::join(certificate.names, ", "),
+              days_left(certificate), timestamp(to_ms(certificate.not_after)));
   }
 }
 

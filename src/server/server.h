@@ -20,6 +20,10 @@ namespace starling::server {
 // The cores that this process may use: affinity, and the cgroup's CPU quota rounded up.
 std::size_t granted_cores();
 
+// Which of 30, 14, 7 and 1 days a certificate with so many days left has passed, if that is less than what
+// was `warned` of.
+std::optional<std::int64_t> expiry_warning(std::int64_t days_left, std::int64_t warned);
+
 class Server final : public Operations {
  public:
   // `directory` outlives it. `load` reads the configuration again, for reload().

@@ -38,17 +38,25 @@ class TemporaryDirectory {
 // A client on a reactor of the test's own thread: STARTTLS, SCRAM, bind, then whatever it is told.
 class WireClient final : public net::ByteStream::Handler {
  public:
-  WireClient(net::Reactor& reactor, std::uint16_t port, std::string_view jid, std::string password)
+  WireClient(net::Reactor& reactor, std::uint16_t port, std::string_view jid, std::string password,
+             int family = AF_INET)
       : reactor_(reactor) {
     settings_.role = stream::Role::initiating;
     settings_.jid = Jid::parse(jid).value();
     settings_.password = std::move(password);
     machine_.emplace(settings_);
     tls_ = net::TlsContext::make_client({}, true).value();
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{
+    const int fd = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in v4{
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
-    EXPECT_EQ(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    sockaddr_in6 v6{.sin6_family = AF_INET6,
+                    .sin6_port = htons(port),
+                    .sin6_flowinfo = 0,
+                    .sin6_addr = in6addr_loopback,
+                    .sin6_scope_id = 0};
+    const auto* address =
+        family == AF_INET ? reinterpret_cast<const sockaddr*>(&v4) : reinterpret_cast<const sockaddr*>(&v6);
+    EXPECT_EQ(::connect(fd, address, family == AF_INET ? sizeof v4 : sizeof v6), 0);
     EXPECT_EQ(::fcntl(fd, F_SETFL, O_NONBLOCK), 0);
     socket_ = std::make_unique<net::TcpStream>(fd, "127.0.0.1");
     socket_->attach(reactor_, *this);
@@ -124,7 +132,7 @@ class WireClient final : public net::ByteStream::Handler {
 class ServerThreadedTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    config_.listen.c2s = {{"127.0.0.1", 0}};
+    config_.listen.c2s = {{"127.0.0.1", 0}, {"::1", 0}};
     config_.listen.c2s_tls = {};
     config_.threads = 3;
     config_.limits.rate = false;
@@ -134,8 +142,11 @@ class ServerThreadedTest : public ::testing::Test {
                     [this] { return Result<Config>(config_); });
     const auto addresses = server_->start();
     ASSERT_TRUE(addresses) << addresses.error().message;
-    port_ =
-        static_cast<std::uint16_t>(std::stoi(addresses->front().substr(addresses->front().rfind(':') + 1)));
+    const auto port_of = [](const std::string& text) {
+      return static_cast<std::uint16_t>(std::stoi(text.substr(text.rfind(':') + 1)));
+    };
+    port_ = port_of(addresses->front());
+    if (addresses->size() > 1) ipv6_ = port_of(addresses->back());
   }
 
   template <class Predicate>
@@ -187,7 +198,7 @@ class ServerThreadedTest : public ::testing::Test {
   std::optional<DataDir> directory_;
   std::optional<Server> server_;
   net::Reactor reactor_;
-  std::uint16_t port_ = 0;
+  std::uint16_t port_ = 0, ipv6_ = 0;
   std::vector<std::unique_ptr<WireClient>> clients_;
 };
 
@@ -262,6 +273,26 @@ TEST(ServerTest, APortInUseIsAnErrorThatNamesIt) {
 }
 
 TEST(ServerTest, GrantedCoresAreAtLeastOne) { EXPECT_GE(granted_cores(), 1U); }
+
+TEST(ServerTest, ACertificateIsWarnedOfOnceForEachThreshold) {  // R10
+  constexpr std::int64_t kNever = 1000;
+  EXPECT_EQ(expiry_warning(40, kNever), std::nullopt);
+  EXPECT_EQ(expiry_warning(29, kNever), 30);
+  EXPECT_EQ(expiry_warning(20, 30), std::nullopt);
+  EXPECT_EQ(expiry_warning(13, 30), 14);
+  EXPECT_EQ(expiry_warning(6, 14), 7);
+  EXPECT_EQ(expiry_warning(0, 7), 1);
+  EXPECT_EQ(expiry_warning(-3, 1), std::nullopt);
+  EXPECT_EQ(expiry_warning(0, kNever), 1);
+}
+
+TEST_F(ServerThreadedTest, ALoginOverIpv6) {  // R34
+  if (!ipv6_) GTEST_SKIP() << "this machine has no IPv6";
+  add_accounts(1);
+  clients_.push_back(std::make_unique<WireClient>(reactor_, ipv6_, "u0@localhost/r", "secret", AF_INET6));
+  turn_until([&] { return clients_[0]->ready; });
+  EXPECT_EQ(ask([&] { return server_->sessions(); })[0]["address"], "::1");
+}
 
 }  // namespace
 }  // namespace starling::server

@@ -310,5 +310,47 @@ TEST(ConnectionTest, ThousandRequestsAtOnceHaveThousandAnswers) {  // R54
     EXPECT_THAT(got[i], AllOf(HasSubstr(fmt::format("id='i{}'", i)), HasSubstr("type='result'")));
 }
 
+TEST(ConnectionTest, EveryRequestIsAnsweredExactlyOnce) {  // R53
+  server::Config config = TestHost::default_config();
+  config.registration.open = true;
+  TestHost host(config, 2);
+  TestClient& romeo = host.login("romeo@localhost/orchard");
+  host.login("juliet@localhost/balcony");
+  romeo.send("<presence/>");
+  romeo.take();
+  int id = 0;
+  std::map<std::string, int> expected;
+  for (const std::string_view to :
+       {"", "romeo@localhost", "juliet@localhost", "nobody@localhost", "juliet@localhost/gone", "localhost",
+        "localhost/x", "elsewhere.example", "a@elsewhere.example", "@", "romeo@localhost/gone"})
+    for (const std::string_view payload :
+         {"", "<a xmlns='urn:a'/>", "<a xmlns='urn:a'/><b xmlns='urn:a'/>", "text",
+          "<ping xmlns='urn:xmpp:ping'/>", "<query xmlns='jabber:iq:roster'/>",
+          "<query xmlns='jabber:iq:roster'><item jid='x@y'/></query>", "<query xmlns='jabber:iq:private'/>",
+          "<query xmlns='jabber:iq:private'><a xmlns='urn:a'/></query>", "<vCard xmlns='vcard-temp'/>",
+          "<query xmlns='http://jabber.org/protocol/disco#info'/>",
+          "<query xmlns='http://jabber.org/protocol/disco#items' node='x'/>",
+          "<query xmlns='jabber:iq:version'/>", "<time xmlns='urn:xmpp:time'/>",
+          "<query xmlns='jabber:iq:last'/>", "<query xmlns='jabber:iq:register'/>",
+          "<query xmlns='jabber:iq:register'><username>z</username></query>",
+          "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'/>",
+          "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"})
+      for (const std::string_view type : {"get", "set", "result", "error", "other", ""}) {
+        const std::string name = fmt::format("i{}", ++id);
+        expected[name] = type == "result" || type == "error" ? 0 : 1;
+        romeo.send(fmt::format("<iq{}{} id='{}'>{}</iq>", to.empty() ? "" : fmt::format(" to='{}'", to),
+                               type.empty() ? "" : fmt::format(" type='{}'", type), name, payload));
+        ASSERT_FALSE(romeo.closed()) << name << " " << to << " " << type << " " << payload;
+      }
+  host.settle();
+  std::map<std::string, int> answered;
+  for (const std::string& one : romeo.stanzas()) {
+    const auto at = one.find(" id='") + 5;
+    if (one.starts_with("<iq") && one.find("type='set'") == std::string::npos)
+      ++answered[one.substr(at, one.find('\'', at) - at)];
+  }
+  for (const auto& [name, count] : expected) EXPECT_EQ(answered[name], count) << name;
+}
+
 }  // namespace
 }  // namespace starling

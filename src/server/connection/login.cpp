@@ -49,10 +49,13 @@ bool Connection::handle(stream::Event event, std::string_view& input) {
                           return true;
                         },
                         [&](const stream::AuthFailed& failed) {
-                          shard_->throttle().login_failed(address(), failed.account, shard_->loop().now());
-                          log::warn("login failed account={} mechanism={} condition={} address={}",
+                          // Only a wrong password is a reason to slow the next attempt: clients try
+                          // mechanisms that they cannot do.
+                          if (failed.condition == sasl::Failure::not_authorized && !failed.account.empty())
+                            shard_->throttle().login_failed(address(), failed.account, shard_->loop().now());
+                          log::warn("login failed account={} mechanism={} condition={} address={}{}{}",
                                     failed.account, failed.mechanism, sasl::to_string(failed.condition),
-                                    address());
+                                    address(), failed.text.empty() ? "" : " reason=", failed.text);
                           return true;
                         },
                         [&](const stream::BindRequest& request) {
