@@ -28,7 +28,7 @@ using Status = IoResult::Status;
 
 // Turns until `done`, or for ten seconds of real time at most; tells whether it is done.
 template <class Predicate>
-bool turn_until(Reactor& reactor, Predicate done) {
+bool turn_until(Reactor& reactor, const Predicate& done) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (!done()) {
     if (std::chrono::steady_clock::now() > deadline) return false;

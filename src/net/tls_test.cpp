@@ -603,6 +603,7 @@ TEST(TlsThreaded, moves_a_stream_in_the_midst_of_traffic) {
     homes[home].post([&] { server.stream->attach(homes[home], server); });
   };
   std::vector<std::thread> threads;
+  threads.reserve(homes.size());
   for (Reactor& reactor : homes) threads.emplace_back([&] { reactor.run(); });
   homes[0].post([&] {
     server.stream->attach(homes[0], server);
