@@ -61,7 +61,6 @@ std::shared_ptr<const Setup> Shard::make_setup(Config config) const {
 }
 
 void Shard::reconfigure(Config config) {
-  old_setups_.push_back(setup_);
   setup_ = make_setup(std::move(config));
 }
 

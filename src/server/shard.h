@@ -138,8 +138,7 @@ class Shard final : public Context, private Registry {
   Loop& loop_;
   std::vector<stream::Feature> features_;
   std::vector<GuestHandler> guest_handlers_;
-  std::shared_ptr<const Setup> setup_;
-  std::vector<std::shared_ptr<const Setup>> old_setups_;  // streams that began under them still refer to them
+  std::shared_ptr<const Setup> setup_;  // connections keep the one that they began under
   std::vector<ModuleInfo> module_infos_;
   std::vector<std::unique_ptr<Module>> modules_;
   IqTable iqs_;

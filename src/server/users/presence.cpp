@@ -41,11 +41,10 @@ void User::broadcast_presence(UserSession& session, StanzaPtr presence) {
   if (presence->type() == Type::unavailable) {
     const bool was_available = session.available();
     session.presence_ = presence;
-    if (was_available) {
-      went_unavailable(session, presence);
-      for (const SessionEvents& events : shard_.session_events())
-        if (events.unavailable) events.unavailable(*this, session);
-    }
+    went_unavailable(session, presence, was_available);
+    if (!was_available) return;
+    for (const SessionEvents& events : shard_.session_events())
+      if (events.unavailable) events.unavailable(*this, session);
     return;
   }
   const auto priority = read_priority(*presence);
@@ -96,10 +95,12 @@ void User::directed_presence(UserSession& session, StanzaPtr presence) {
   shard_.route({.stanza = presence, .to = to});
 }
 
-void User::went_unavailable(UserSession& session, const StanzaPtr& presence) {
-  to_subscribers(presence);  // 4.5.2
+void User::went_unavailable(UserSession& session, const StanzaPtr& presence, bool was_available) {
+  // 4.6.3: who was sent presence directly hears of its end, also from a session that told nobody else.
   for (const Jid& target : std::exchange(session.directed_, {}))
     shard_.route({.stanza = presence, .to = target});
+  if (!was_available) return;
+  to_subscribers(presence);  // 4.5.2
   for (const auto& other : sessions_)
     if (other->available() || other.get() == &session)
       other->link().send({{.stanza = presence, .to = other->jid()}, nullptr});

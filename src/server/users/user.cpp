@@ -102,12 +102,13 @@ void User::closed(UserSession& session, std::vector<Outgoing> untaken) {
   sessions_.erase(at);
   last_used_ = shard_.loop().now();
   std::string status;
-  if (gone->presence_) {
-    if (gone->available())
-      went_unavailable(*gone, std::make_shared<const Stanza>(
-                                  Stanza::make(Kind::presence, Type::unavailable, gone->jid(), {}, {}, {})));
-    else if (const xml::Element* said = gone->presence_->child("status", ns::client))
-      status = said->text();
+  if (gone->available() || !gone->directed_.empty()) {
+    const auto end = std::make_shared<const Stanza>(
+        Stanza::make(Kind::presence, Type::unavailable, gone->jid(), {}, {}, {}));
+    went_unavailable(*gone, end, gone->available());
+  } else if (const xml::Element* said =
+                 gone->presence_ ? gone->presence_->child("status", ns::client) : nullptr) {
+    status = said->text();
   }
   for (const SessionEvents& events : shard_.session_events())
     if (events.closed) events.closed(*this, *gone);

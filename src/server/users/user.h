@@ -88,7 +88,7 @@ class User final : public Account {
   Task<void> commit_taken(storage::Batch batch);
 
   // presence.cpp
-  void went_unavailable(UserSession& session, const StanzaPtr& presence);
+  void went_unavailable(UserSession& session, const StanzaPtr& presence, bool was_available);
   void to_subscribers(const StanzaPtr& presence);
   void to_own_sessions(const StanzaPtr& presence);
   void to_available(const Envelope& envelope);

@@ -99,5 +99,15 @@ TEST(UserTest, RequestsToAccountsThatDoNotExistLeaveNoMemory) {
   EXPECT_EQ(host.core().shard(0).users().size(), 1U);
 }
 
+TEST(UserTest, WhoeverGotPresenceDirectlyHearsOfTheEnd) {  // R67, RFC 6121 4.6.3
+  TestHost host;
+  TestClient& juliet = host.login("juliet@localhost/balcony");
+  TestClient& romeo = host.login("romeo@localhost/orchard");
+  romeo.send("<presence to='juliet@localhost/balcony'/>");  // and nothing to anybody else
+  EXPECT_THAT(juliet.stanzas(), SizeIs(1));
+  romeo.disconnect();
+  EXPECT_THAT(juliet.stanzas(), ElementsAre(HasSubstr("type='unavailable'")));
+}
+
 }  // namespace
 }  // namespace starling
