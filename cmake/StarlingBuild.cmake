@@ -13,6 +13,9 @@ if(STARLING_SANITIZE)
   add_compile_options(-fsanitize=${STARLING_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${STARLING_SANITIZE})
 endif()
+if(STARLING_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)  # feedback for the fuzz targets; all of a tree, since headers are precompiled once
+endif()
 
 # starling_room(NAME DEPENDS rooms... LIBRARIES external...): every *.cpp of this folder (and below) that is no test.
 function(starling_room name)
