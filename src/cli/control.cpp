@@ -89,8 +89,8 @@ class Connection {
 class Unserved : public server::AccountObserver {
  public:
   explicit Unserved(server::Core& core) : core_(core) {}
-  Task<Result<void>> account_removed(Jid bare) override {
-    return core_.home(bare.bare()).retire_account(bare);
+  Task<Result<void>> remove_account(Jid bare) override {
+    return core_.home(bare.bare()).remove_account(bare);
   }
   Task<Result<void>> password_changed(Jid /*bare*/) override { co_return Result<void>(); }
 

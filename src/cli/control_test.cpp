@@ -85,7 +85,7 @@ TEST_F(ControlTest, ReachesTheServerThatHasTheDirectory) {
   net::WorkerPool pool(0, 10);
   server::Accounts accounts_of_server(*store, pool);
   struct Nothing : server::AccountObserver {
-    Task<Result<void>> account_removed(Jid /*bare*/) override { co_return Result<void>(); }
+    Task<Result<void>> remove_account(Jid /*bare*/) override { co_return Result<void>(); }
     Task<Result<void>> password_changed(Jid /*bare*/) override { co_return Result<void>(); }
   } observer;
   server::Admin admin(accounts_of_server, observer, [] { return std::vector<std::string>{"localhost"}; });

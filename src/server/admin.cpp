@@ -48,9 +48,7 @@ Task<Result<Json>> change_password(Accounts& accounts, AccountObserver& observer
 Task<Result<Json>> delete_user(Accounts& accounts, AccountObserver& observer, Jid jid) {
   auto existing = co_await accounts.show(jid);
   if (!existing) co_return std::unexpected(existing.error());
-  auto ended = co_await observer.account_removed(jid);
-  if (!ended) co_return std::unexpected(ended.error());
-  auto removed = co_await accounts.remove(jid);
+  auto removed = co_await observer.remove_account(jid);
   if (!removed) co_return std::unexpected(removed.error());
   log::info("account deleted jid={}", jid.text());
   co_return Json{{"jid", jid.text()}};

@@ -23,9 +23,8 @@ using Json = nlohmann::json;
 class AccountObserver {
  public:
   virtual ~AccountObserver() = default;
-  // Called while the store still has the account, which goes when this has ended well: ends its sessions and
-  // subscriptions, and lets nobody log in to it from now on.
-  virtual Task<Result<void>> account_removed(Jid bare) = 0;
+  // Ends its sessions and subscriptions and deletes it with all that it owns.
+  virtual Task<Result<void>> remove_account(Jid bare) = 0;
   virtual Task<Result<void>> password_changed(Jid bare) = 0;  // ends the account's sessions
 };
 

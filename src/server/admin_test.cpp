@@ -22,9 +22,14 @@ class Recorder : public Operations {
   }
   Task<Result<void>> kick(Jid full) override { co_return note("kick", full); }
   Task<Result<std::string>> reload() override { co_return fail(Errc::invalid, "bad certificate"); }
-  Task<Result<void>> account_removed(Jid bare) override { co_return note("removed", bare); }
+  Task<Result<void>> remove_account(Jid bare) override {
+    auto noted = note("removed", bare);
+    if (!noted) co_return noted;
+    co_return co_await accounts->remove(bare);
+  }
   Task<Result<void>> password_changed(Jid bare) override { co_return note("changed", bare); }
 
+  Accounts* accounts = nullptr;
   std::vector<std::string> calls;
   bool refuse = false;
 
@@ -42,7 +47,9 @@ class AdminTest : public ::testing::Test {
       : store_(*storage::open("memory:", "")),
         pool_(0, 10),
         accounts_(*store_, pool_),
-        admin_(accounts_, live_, domains) {}
+        admin_(accounts_, live_, domains) {
+    live_.accounts = &accounts_;
+  }
   static std::vector<std::string> domains() { return {"localhost", "other.example"}; }
 
   Result<Json> run(const std::string& command, Json params = nullptr) {

@@ -17,7 +17,7 @@ namespace {
 
 class NobodyOnline : public AccountObserver {
  public:
-  Task<Result<void>> account_removed(Jid /*bare*/) override { co_return Result<void>(); }
+  Task<Result<void>> remove_account(Jid /*bare*/) override { co_return Result<void>(); }
   Task<Result<void>> password_changed(Jid /*bare*/) override { co_return Result<void>(); }
 };
 

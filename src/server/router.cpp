@@ -46,7 +46,13 @@ void Shard::from_session(UserSession& session, Stanza stanza) {
 void Shard::drain() {
   if (draining_) return;
   draining_ = true;
-  for (std::size_t i = 0; i < outbox_.size(); ++i) deliver(std::move(outbox_[i]));  // it may grow meanwhile
+  for (std::size_t i = 0; i < outbox_.size(); ++i) {  // it may grow meanwhile
+    try {
+      deliver(std::move(outbox_[i]));
+    } catch (const std::exception& problem) {  // the environment's fault; the others go on
+      log::error("a stanza was lost: {}", problem.what());
+    }
+  }
   outbox_.clear();
   draining_ = false;
 }
@@ -168,7 +174,12 @@ Task<void> Shard::run_slow(const SlowIqHandler& handler, IqRequest request, std:
   const StanzaPtr stanza = request.stanza;
   if (link) link->hold();  // a wait holds back this stream alone
   ++slow_;
-  const IqReply answer = co_await handler(std::move(request));
+  IqReply answer = std::unexpected(StanzaError{Condition::internal_server_error});
+  try {
+    answer = co_await handler(std::move(request));
+  } catch (const std::exception& problem) {
+    log::error("request {} of {}: {}", stanza->id(), stanza->from().text(), problem.what());
+  }
   --slow_;
   reply(*stanza, answer);
   drain();

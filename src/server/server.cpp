@@ -17,6 +17,7 @@ namespace {
 constexpr std::size_t kDerivationThreads = 2, kDerivationQueue = 1000;
 constexpr Milliseconds kCertificateCheck{5000};
 constexpr std::chrono::milliseconds kStopCheck{5};
+constexpr int kQuietRounds = 3;
 
 std::int64_t to_ms(std::chrono::system_clock::time_point time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
@@ -190,10 +191,11 @@ void Server::stop(Milliseconds longest) {
     core_->shard(i).end_connections({StreamCondition::system_shutdown, "The server is stopping"});
     return true;
   });
-  while (!on_all([this](std::size_t i) { return core_->shard(i).quiet(); }) &&
-         std::chrono::steady_clock::now() < deadline) {
+  // What one shard hands to another in its last turn, and what comes back, is seen by the rounds after it.
+  for (int quiet = 0; quiet < kQuietRounds && std::chrono::steady_clock::now() < deadline;) {
+    quiet = on_all([this](std::size_t i) { return core_->shard(i).quiet(); }) ? quiet + 1 : 0;
     std::unique_lock guard(lock);
-    changed.wait_for(guard, kStopCheck);
+    if (quiet == 0) changed.wait_for(guard, kStopCheck);
   }
   on_all([this](std::size_t i) {
     core_->shard(i).drop_connections();
@@ -365,11 +367,11 @@ Task<Result<std::string>> Server::reload() {
       "configuration and certificates were read again; listen.*, threads and storage need a restart");
 }
 
-Task<Result<void>> Server::account_removed(Jid bare) {
+Task<Result<void>> Server::remove_account(Jid bare) {
   Completion<Result<void>> done;
   Shard& home = core_->home(bare.bare());
   home.loop().post([&home, bare, resolve = done.resolver()] {
-    spawn(home.retire_account(bare), [resolve](Result<void> result) { resolve(std::move(result)); });
+    spawn(home.remove_account(bare), [resolve](Result<void> result) { resolve(std::move(result)); });
   });
   co_return co_await done;
 }

@@ -47,7 +47,7 @@ class Server final : public Operations {
   Task<Json> sessions() override;
   Task<Result<void>> kick(Jid full) override;
   Task<Result<std::string>> reload() override;
-  Task<Result<void>> account_removed(Jid bare) override;
+  Task<Result<void>> remove_account(Jid bare) override;
   Task<Result<void>> password_changed(Jid bare) override;
 
  private:
@@ -67,11 +67,11 @@ class Server final : public Operations {
 
   Config config_;  // the control loop's, once started
   const DataDir& directory_;
+  std::vector<std::unique_ptr<net::Reactor>> reactors_;  // before all that posts to them
   std::unique_ptr<storage::Store> store_;
   ConfigLoader load_;
   net::WorkerPool pool_;
   Accounts accounts_;
-  std::vector<std::unique_ptr<net::Reactor>> reactors_;
   std::unique_ptr<Core> core_;
   std::vector<std::shared_ptr<net::TlsContext>> tls_;  // by shard, each touched by its thread alone
   std::shared_ptr<net::TlsContext> tls_now_;           // the control loop's

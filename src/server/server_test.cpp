@@ -239,7 +239,7 @@ TEST_F(ServerThreadedTest, TheOperatorSeesAndEndsSessionsOnEveryShard) {
   EXPECT_EQ(ask([&] { return server_->kick(Jid::parse("u3@localhost/r").value()); }).error().code,
             Errc::not_found);
   EXPECT_TRUE(ask([&] { return server_->reload(); }));
-  EXPECT_TRUE(ask([&] { return server_->account_removed(Jid::parse("u4@localhost").value()); }));
+  EXPECT_TRUE(ask([&] { return server_->remove_account(Jid::parse("u4@localhost").value()); }));
   turn_until([&] { return clients_[4]->closed; });
   EXPECT_EQ(ask([&] { return server_->status(); })["sessions"], 4);
 }

@@ -60,9 +60,7 @@ std::shared_ptr<const Setup> Shard::make_setup(Config config) const {
   return setup;
 }
 
-void Shard::reconfigure(Config config) {
-  setup_ = make_setup(std::move(config));
-}
+void Shard::reconfigure(Config config) { setup_ = make_setup(std::move(config)); }
 
 void Shard::route(Stanza stanza) {
   const Jid to = stanza.to();
@@ -94,20 +92,20 @@ void Shard::forget(const Jid& bare) {
   if (found != users_.end() && found->second->idle()) users_.erase(found);
 }
 
-Task<Result<void>> Shard::retire_account(Jid bare) {
-  Completion<bool> ready;
-  user(bare).when_loaded([resolve = ready.resolver()](bool ok) { resolve(ok); });
-  if (!co_await ready) co_return fail(Errc::io, "The account's data cannot be read");
-  if (auto* account = static_cast<User*>(loaded(bare)))
-    account->cancel_everything({StreamCondition::not_authorized, "The account was removed"});
-  drain();
-  co_return Result<void>();
-}
-
 Task<Result<void>> Shard::remove_account(Jid bare) {
-  auto retired = co_await retire_account(bare);
-  if (!retired) co_return retired;
-  co_return co_await accounts().remove(bare);
+  Completion<User*> ready;
+  user(bare).when_loaded(
+      [resolve = ready.resolver()](User& loaded, bool ok) { resolve.here(ok ? &loaded : nullptr); });
+  User* account = co_await ready;
+  if (account == nullptr) co_return fail(Errc::io, "The account's data cannot be read");
+  // It stays where it is, without a record, until the store has forgotten it: nobody loads it meanwhile.
+  if (!account->exists()) co_return co_await accounts().remove(bare);  // which says so
+  account->retire({StreamCondition::not_authorized, "The account was removed"});
+  drain();
+  auto removed = co_await accounts().remove(bare);
+  account->retired();
+  forget(bare);
+  co_return removed;
 }
 
 void Shard::end_sessions(const Jid& bare, const Jid& except, const StreamError& why) {
@@ -160,6 +158,11 @@ void Shard::adopt(std::shared_ptr<Connection> connection) { connections_.insert(
 void Shard::release(const std::shared_ptr<Connection>& connection) { connections_.erase(connection); }
 
 void Shard::end_connections(const StreamError& why) {
+  stopping_ = why;
+  for (auto& [id, asked] : std::exchange(asked_, {})) {  // nobody will answer any more
+    loop_.cancel(asked.timer);
+    asked.resolve(std::unexpected(StanzaError{Condition::remote_server_timeout}));
+  }
   const std::vector<std::shared_ptr<Connection>> all(connections_.begin(), connections_.end());
   for (const auto& connection : all) connection->end(why);
 }
@@ -193,7 +196,10 @@ std::string Shard::take_buffer() {
 }
 
 void Shard::give_buffer(std::string buffer) {
-  if (buffer.capacity() > kLargestSpareBuffer || buffers_.size() >= kSpareBuffers) return;
+  static const std::size_t none = std::string().capacity();
+  if (buffer.capacity() <= none || buffer.capacity() > kLargestSpareBuffer ||
+      buffers_.size() >= kSpareBuffers)
+    return;
   buffer.clear();
   buffers_.push_back(std::move(buffer));
 }

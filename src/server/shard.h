@@ -68,9 +68,7 @@ class Shard final : public Context, private Registry {
   }
 
   // --- accounts and connections ---
-  User& user(const Jid& bare);  // begins to load it if need be
-  // Ends the account's sessions and subscriptions, as before it is deleted.
-  Task<Result<void>> retire_account(Jid bare);
+  User& user(const Jid& bare);   // begins to load it if need be
   void forget(const Jid& bare);  // unloads it, if it is idle
   [[nodiscard]] const std::unordered_map<std::string, std::unique_ptr<User>>& users() const { return users_; }
   void adopt(std::shared_ptr<Connection> connection);  // its loop is this shard's from now on
@@ -78,7 +76,8 @@ class Shard final : public Context, private Registry {
   [[nodiscard]] const std::unordered_set<std::shared_ptr<Connection>>& connections() const {
     return connections_;
   }
-  void end_connections(const StreamError& why);
+  void end_connections(const StreamError& why);  // also those that come later
+  [[nodiscard]] const std::optional<StreamError>& stopping() const { return stopping_; }
   void drop_connections();  // without another word
   // Nothing is under way that a stop would cut off: no connection, no write.
   [[nodiscard]] bool quiet() const;
@@ -165,6 +164,7 @@ class Shard final : public Context, private Registry {
   std::uint64_t trace_ = 0;
   std::string id_prefix_;
   std::uint64_t id_counter_ = 0;
+  std::optional<StreamError> stopping_;
   unsigned slow_ = 0;  // slow IQs under way
   Loop::TimerId tick_ = 0;
 };

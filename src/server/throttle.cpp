@@ -11,6 +11,7 @@ constexpr std::size_t kMaxRemembered = 100000;   // addresses and accounts; beyo
 constexpr unsigned kFreeFailures = 1;            // a typing error costs nothing
 constexpr unsigned kFreeFailuresOfAddress = 20;  // many people may share an address
 constexpr Milliseconds kFirstDelay{500}, kLongestDelay{8000};
+constexpr std::chrono::seconds kLongestLine{40};  // less than limits.login_seconds
 constexpr std::chrono::minutes kMemory{10};
 
 Milliseconds delay_for(unsigned failures, unsigned free) {
@@ -42,14 +43,20 @@ std::string Throttle::key(std::string_view address, std::string_view account) {
   return std::string(address).append(1, ' ').append(account);
 }
 
-Milliseconds Throttle::login_delay(const std::string& address, const std::string& account,
-                                   SteadyTime now) const {
-  const auto failures = [&](const std::string& of) {
+Milliseconds Throttle::login_delay(const std::string& address, const std::string& account, SteadyTime now) {
+  Milliseconds wait{0};
+  const auto line_up = [&](const std::string& of, unsigned free) {
     const auto found = failures_.find(of);
-    return found == failures_.end() || now - found->second.last > kMemory ? 0U : found->second.count;
+    if (found == failures_.end() || now - found->second.last > kMemory) return;
+    const Milliseconds delay = delay_for(found->second.count, free);
+    if (delay.count() == 0) return;
+    SteadyTime& next = found->second.next;
+    next = std::min(std::max(next, now) + delay, now + kLongestLine);
+    wait = std::max(wait, std::chrono::ceil<Milliseconds>(next - now));
   };
-  return std::max(delay_for(failures(key(address, account)), kFreeFailures),
-                  delay_for(failures(key(address, {})), kFreeFailuresOfAddress));
+  line_up(key(address, account), kFreeFailures);
+  line_up(key(address, {}), kFreeFailuresOfAddress);
+  return wait;
 }
 
 void Throttle::login_failed(const std::string& address, const std::string& account, SteadyTime now) {

@@ -26,10 +26,11 @@ class TokenBucket {
 };
 
 // How long the next login attempt is held up (never refused: a right password always works in the end).
+// Attempts that come together stand in line, so that many connections guess no faster than one.
 class Throttle {
  public:
   [[nodiscard]] Milliseconds login_delay(const std::string& address, const std::string& account,
-                                         SteadyTime now) const;
+                                         SteadyTime now);
   void login_failed(const std::string& address, const std::string& account, SteadyTime now);
   void login_succeeded(const std::string& address, const std::string& account);
   void sweep(SteadyTime now);  // forgets what is ten minutes old
@@ -38,6 +39,7 @@ class Throttle {
   struct Failures {
     unsigned count = 0;
     SteadyTime last{};
+    SteadyTime next{};  // when the attempt after those in line may begin
   };
   static std::string key(std::string_view address, std::string_view account);
   std::unordered_map<std::string, Failures> failures_;  // by address and account, and by address alone

@@ -157,8 +157,7 @@ Stanza Stanza::make(Kind kind, Type type, const Jid& from, const Jid& to, std::s
   text.reserve(from.text().size() + to.text().size() + id.size() + inner.size() + lang.size() + 96);
   write_start(text, {kind, type, from.text(), to.text(), id, lang});
   write_rest(text, kind, inner, {});
-  constexpr std::size_t kAny = std::numeric_limits<std::size_t>::max();
-  Result<xml::Document> document = xml::parse_fragment(text, ns::client, {kAny, kAny, kAny, kAny});
+  Result<xml::Document> document = xml::parse_fragment(text, ns::client, xml::kNoLimits);
   if (!document) throw std::logic_error("a stanza of ours: " + document.error().message);
   Stanza stanza;
   stanza.kind_ = kind;

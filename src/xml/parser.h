@@ -4,6 +4,7 @@
 // StreamParser may move between threads while no call is under way. Between two stanzas it holds no expat
 // parser: those come from the thread's pool.
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,6 +23,9 @@ struct Limits {
   std::size_t attributes = 100;        // of one element, namespace declarations included
   std::size_t children = 10000;        // elements in one top-level element, at any depth
 };
+
+// For what was accepted before: stored data, and what we wrote ourselves.
+inline constexpr Limits kNoLimits{SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX};
 
 // <stream:stream ...> or what the framing has in its place.
 struct StreamHeader {

@@ -9,6 +9,8 @@ namespace starling::server {
 namespace {
 
 constexpr int kReadsPerTurn = 8;               // then the others have their turn
+constexpr std::size_t kBurst = 8;              // times the queue's limit, for a moment
+constexpr std::chrono::seconds kStuck{5};      // without a byte taken
 constexpr std::chrono::seconds kCloseTime{4};  // for a peer to take our last words and close its side
 
 }  // namespace
@@ -79,15 +81,22 @@ void Connection::feed(std::string_view input) {
     held = std::exchange(pending_, {}).append(input);
     input = held;
   }
-  take_machine_output();
-  bool more = true;
-  while (more && phase_ == Phase::open && !awaiting_tls_ && !rate_wait_ && holds_ == 0) {
-    auto event = machine_.next(input);
-    take_machine_output();  // before what the event leads to, so that everything is sent in its order
-    more = handle(std::move(event), input);
+  try {
+    take_machine_output();
+    bool more = true;
+    while (more && phase_ == Phase::open && !awaiting_tls_ && !rate_wait_ && holds_ == 0) {
+      auto event = machine_.next(input);
+      take_machine_output();  // before what the event leads to, so that everything is sent in its order
+      more = handle(std::move(event), input);
+    }
+    feeding_ = false;
+    take_machine_output();
+  } catch (
+      const std::exception& problem) {  // the environment's fault; this stream pays for it, the others do not
+    feeding_ = false;
+    log::error("connection address={}: {}", address(), problem.what());
+    end({StreamCondition::internal_server_error, {}});
   }
-  feeding_ = false;
-  take_machine_output();
   if (phase_ != Phase::open) return;
   if (!input.empty()) pending_ = std::string(input);
   if (session_ != nullptr) limit_rate();
@@ -115,37 +124,34 @@ void Connection::release() {
 
 // --- out ---
 
-void Connection::send(Outgoing outgoing) {
-  const Envelope& envelope = outgoing.envelope;
-  const bool message = envelope.stanza->kind() == Kind::message;
-  if (phase_ != Phase::open) {
-    if (message) late_.push_back(std::move(outgoing));
-    return;
-  }
-  if (output_.bytes().capacity() == 0) output_.bytes() = shard_->take_buffer();
-  if (envelope.stamp_ms != 0) {
-    envelope.stanza->write(output_.bytes(), envelope.to, delay(envelope.stamp_ms, session_->jid().domain()));
-  } else {
-    envelope.stanza->write(output_.bytes(), envelope.to);
-  }
-  if (message) output_.message_ends(std::move(outgoing));
+std::string& Connection::output() {
+  std::string& bytes = output_.bytes();
+  if (bytes.empty()) bytes = shard_->take_buffer();
   touch_output();
+  return bytes;
+}
+
+void Connection::send(Outgoing outgoing) {
+  if (phase_ != Phase::open) return;  // a closing connection has left its user
+  const Envelope& envelope = outgoing.envelope;
+  const Stanza& stanza = *envelope.stanza;
+  if (envelope.stamp_ms != 0) {
+    stanza.write(output(), envelope.to, delay(envelope.stamp_ms, session_->jid().domain()));
+  } else {
+    stanza.write(output(), envelope.to);
+  }
+  if (stanza.kind() == Kind::message || stanza.is_request()) output_.ends(std::move(outgoing));
 }
 
 void Connection::send_text(std::string_view xml) {
-  if (phase_ != Phase::open) return;
-  if (output_.bytes().capacity() == 0) output_.bytes() = shard_->take_buffer();
-  output_.bytes() += xml;
-  touch_output();
+  if (phase_ == Phase::open) output() += xml;
 }
 
 void Connection::take_machine_output() {
   std::string& out = machine_.output();
   if (out.empty()) return;
-  output_.bytes() += out;
-  out.clear();
-  out.shrink_to_fit();
-  touch_output();
+  output() += out;
+  std::string().swap(out);
 }
 
 void Connection::touch_output() {
@@ -167,22 +173,20 @@ void Connection::flush() {
       closed();
       return;
     }
+    last_output_ = shard_->loop().now();
     output_.advance(wrote.bytes, [this](Outgoing& outgoing) {
       if (session_ != nullptr) session_->user().taken(outgoing);
     });
   }
   if (phase_ == Phase::closed) return;
   if (!output_.empty()) {
-    // One turn may queue more than the limit; it is too much if the kernel does not take it.
-    if (output_.size() > setup_->config.limits.queue_bytes) overflow();
+    // One turn may queue a lot for a client that reads well (a roster, say); it is too much when it stays.
+    const std::size_t limit = setup_->config.limits.queue_bytes, left = output_.size();
+    if (left > kBurst * limit || (left > limit && shard_->loop().now() - last_output_ > kStuck)) overflow();
     return;
   }
   shard_->give_buffer(output_.take_empty_buffer());
   for (Job& job : std::exchange(drained_, {})) job();
-  if (phase_ == Phase::closing) {
-    leave_user();
-    stream_->shutdown_write();
-  }
 }
 
 void Connection::on_writable() { flush(); }
@@ -218,18 +222,19 @@ void Connection::begin_close() {
   pending_.clear();
   if (std::exchange(reading_paused_, false)) stream_->pause_reading(false);
   flush();
-  if (output_.empty() && phase_ == Phase::closing) {
-    leave_user();
-    stream_->shutdown_write();
+  if (phase_ == Phase::closed) return;
+  if (!output_.empty()) {  // it does not read: what it did not get goes back, and our last words stay unsaid
+    closed();
+    return;
   }
+  leave_user();
+  stream_->shutdown_write();
 }
 
 void Connection::leave_user() {
   UserSession* session = std::exchange(session_, nullptr);
   if (session == nullptr) return;
-  std::vector<Outgoing> untaken = output_.take_untaken();
-  std::ranges::move(std::exchange(late_, {}), std::back_inserter(untaken));
-  session->user().closed(*session, std::move(untaken));
+  session->user().closed(*session, output_.take_untaken());
 }
 
 void Connection::closed() {

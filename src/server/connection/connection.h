@@ -76,7 +76,8 @@ class Connection final : public net::ByteStream::Handler,
   Task<void> run_claimed(std::size_t feature, xml::Document document);
   void limit_rate();
 
-  void touch_output();  // write at the end of this turn
+  std::string& output();  // to append to; it is written at the end of this turn
+  void touch_output();    // write at the end of this turn
   void flush();
   void overflow();
   void begin_close();
@@ -89,11 +90,10 @@ class Connection final : public net::ByteStream::Handler,
   stream::Machine machine_;
   UserSession* session_ = nullptr;
   Output output_;
-  std::string pending_;         // input that must wait
-  std::vector<Outgoing> late_;  // messages that came when nothing could be sent any more
+  std::string pending_;  // input that must wait
   std::vector<Job> drained_;
   TokenBucket stanza_bucket_, byte_bucket_;
-  SteadyTime last_input_, phase_since_;
+  SteadyTime last_input_, last_output_, phase_since_;
   WallTime opened_at_;
   std::size_t bytes_before_login_ = 0;
   std::string_view mechanism_;

@@ -186,7 +186,10 @@ void Connection::bind(const std::string& resource) {
       self->shard_ = &home;
       home.adopt(self);
       self->stream_->attach(home.loop(), *self);
-      if (!self->output_.empty()) self->touch_output();
+      if (home.stopping()) {
+        self->end(*home.stopping());
+        return;
+      }
       self->bind_here(resource);
     });
   });
@@ -194,10 +197,9 @@ void Connection::bind(const std::string& resource) {
 
 void Connection::bind_here(const std::string& resource) {
   const Jid account = machine_.jid();
-  shard_->user(account).when_loaded([self = shared_from_this(), account, resource](bool ok) {
+  shard_->user(account).when_loaded([self = shared_from_this(), resource](User& user, bool ok) {
     self->awaiting_answer_ = false;
     if (self->phase_ != Phase::open) return;
-    User& user = self->shard_->user(account);
     if (!ok) {
       self->machine_.refuse_bind({Condition::internal_server_error,
                                   "The account's data cannot be read at the moment", ErrorType::wait});
@@ -226,6 +228,7 @@ void Connection::received(xml::Document document) {
     refuse(document.root(), stanza.error());
     return;
   }
+  stanza->set_default_lang(machine_.lang());  // RFC 6120 8.1.5
   // RFC 6120 8.1.2.1: the address that the client gives must be its own.
   if (!stanza->from().empty() && stanza->from() != session_->jid() &&
       stanza->from() != session_->user().jid()) {

@@ -21,8 +21,8 @@ class Output {
     return bytes_.capacity() + messages_.capacity() * sizeof(Message);
   }
 
-  // The message whose last byte is the last of bytes() now.
-  void message_ends(Outgoing outgoing) { messages_.push_back({base_ + bytes_.size(), std::move(outgoing)}); }
+  // The stanza whose last byte is the last of bytes() now.
+  void ends(Outgoing outgoing) { messages_.push_back({base_ + bytes_.size(), std::move(outgoing)}); }
   // The kernel took that many more; calls `taken` for each message that it now has whole, in order.
   template <class Taken>
   void advance(std::size_t count, Taken taken) {

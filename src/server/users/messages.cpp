@@ -38,8 +38,9 @@ void User::deliver_to_bare(Envelope envelope) {
     shard_.bounce(envelope, {Condition::service_unavailable, "A group chat message needs a full JID"});
     return;
   }
-  if (flushing_ && type != Type::headline) {  // what is older goes first
-    held_.push_back(std::move(envelope));
+  // While the tail is handed over, what is new goes behind it; only what nobody would keep goes on at once.
+  if (flushing_ && type != Type::headline && shard_.absent(*this, *envelope.stanza) == Keep::yes) {
+    keep_or_bounce(std::move(envelope));
     return;
   }
   int highest = -1;
@@ -60,11 +61,9 @@ void User::deliver_to_bare(Envelope envelope) {
   // 8.5.2.1.1: a headline to all that take messages, the others to the most available session; equals share.
   const auto delivery =
       count > 1 && type != Type::headline ? std::make_shared<Delivery>(Delivery{.pending = count}) : nullptr;
-  for (std::size_t i = 0; i < sessions_.size(); ++i) {  // by index: a send() may end a session
-    UserSession& session = *sessions_[i];
-    if (!session.takes_messages() || (type != Type::headline && session.priority() != highest)) continue;
-    session.link().send({envelope, delivery});
-  }
+  for (const auto& session : sessions_)
+    if (session->takes_messages() && (type == Type::headline || session->priority() == highest))
+      session->link().send({envelope, delivery});
 }
 
 void User::keep_or_bounce(Envelope envelope) {
@@ -95,6 +94,7 @@ Task<void> User::keep(Envelope envelope) {
   batch.emplace_back(storage::Append{std::move(message)});
   auto done = co_await shard_.store().commit(std::move(batch));
   --appends_in_flight_;
+  ++appends_ended_;
   if (!done) {
     --tail_.messages;
     tail_.bytes -= bytes;
@@ -102,12 +102,16 @@ Task<void> User::keep(Envelope envelope) {
     shard_.bounce(envelope,
                   {Condition::internal_server_error, "The message could not be stored", ErrorType::wait});
   }
-  if (appends_in_flight_ == 0 && std::exchange(flush_wanted_, false)) {
-    flushing_ = false;
-    start_tail();
-    if (!flushing_) end_tail_flush();  // whoever wanted it has gone
-  }
+  if (appends_in_flight_ == 0)
+    for (const auto& resolve : std::exchange(append_waiters_, {})) resolve.here(true);
   shard_.drain();
+}
+
+Task<void> User::appended() {
+  if (appends_in_flight_ == 0) co_return;
+  Completion<bool> ended;
+  append_waiters_.push_back(ended.resolver());
+  co_await ended;
 }
 
 // Hands the tail to the most available session, if there is one and anything to hand over.
@@ -118,12 +122,8 @@ void User::start_tail() {
     if (session->takes_messages() && (best == nullptr || session->priority() > best->priority()))
       best = session.get();
   if (best == nullptr) return;
-  flushing_ = true;              // from now on nothing newer may overtake
-  if (appends_in_flight_ > 0) {  // what is on its way to the store belongs to the tail as well
-    flush_wanted_ = true;
-  } else {
-    spawn(flush_tail(best->jid()));
-  }
+  flushing_ = true;
+  spawn(flush_tail(best->jid()));
 }
 
 Task<void> User::flush_tail(Jid session_jid) {
@@ -132,29 +132,42 @@ Task<void> User::flush_tail(Jid session_jid) {
     const UserSession* session = find(session_jid.resource());
     return session == nullptr || session->shared_link() != link;
   };
-  for (;;) {
-    auto page = co_await shard_.store().undelivered(jid_.text(), tail_sent_, kTailPage);
-    if (!page) log::error("offline messages of {} cannot be read: {}", jid_.text(), page.error().message);
-    if (!page || page->empty()) break;
-    for (storage::ArchivedMessage& message : *page) {
+  std::uint64_t after = 0;
+  for (bool more = true; more && !gone();) {
+    co_await appended();  // what is on its way to the store belongs to the tail as well
+    const std::uint64_t appends = appends_ended_;
+    tail_returned_ = false;
+    auto page = co_await shard_.store().undelivered(jid_.text(), after, kTailPage);
+    if (!page) {
+      log::error("offline messages of {} cannot be read: {}", jid_.text(), page.error().message);
+      break;
+    }
+    for (const storage::ArchivedMessage& message : *page) {
       if (link->queued_bytes() > kTailWindow) {  // the client's pace, not the disk's
         Completion<bool> drained;
         link->when_drained([resolve = drained.resolver()] { resolve.here(true); });
         co_await drained;
       }
       if (gone()) break;
-      tail_sent_ = message.id;
-      send_stored(*link, message);
+      after = message.id;
+      if (tail_out_.insert(message.id).second) send_stored(*link, message);
     }
-    if (gone()) break;
+    if (tail_returned_) after = 0;
+    more = !page->empty() || tail_returned_ || appends_in_flight_ > 0 || appends_ended_ != appends;
   }
   flushing_ = false;
   if (gone()) start_tail();  // somebody else may take the rest
-  if (!flushing_) end_tail_flush();
+  shard_.drain();
+}
+
+// An id that a session did not take.
+void User::returned(std::uint64_t tail_id) {
+  tail_out_.erase(tail_id);
+  tail_returned_ = true;
 }
 
 void User::send_stored(Link& link, const storage::ArchivedMessage& message) {
-  auto document = xml::parse_fragment(message.stanza, ns::client);
+  auto document = xml::parse_fragment(message.stanza, ns::client, xml::kNoLimits);
   std::expected<Stanza, StanzaError> stanza = std::unexpected(StanzaError{});
   if (document) stanza = Stanza::from(std::move(*document));
   if (!stanza) {
@@ -168,12 +181,6 @@ void User::send_stored(Link& link, const storage::ArchivedMessage& message) {
   link.send({std::move(envelope), nullptr});
 }
 
-void User::end_tail_flush() {
-  flushing_ = false;
-  for (Envelope& envelope : std::exchange(held_, {})) deliver_to_bare(std::move(envelope));
-  shard_.drain();
-}
-
 void User::taken(Outgoing& outgoing) {
   if (outgoing.delivery) {
     outgoing.delivery->taken = true;
@@ -184,15 +191,13 @@ void User::taken(Outgoing& outgoing) {
   taken_.push_back(outgoing.envelope.tail_id);
 }
 
-void User::mark_taken() {
-  storage::Batch batch;
-  for (const std::uint64_t id : std::exchange(taken_, {}))
-    batch.emplace_back(storage::MarkOneDelivered{jid_.text(), id});
-  spawn(commit_taken(std::move(batch)));
-}
+void User::mark_taken() { spawn(commit_taken(std::exchange(taken_, {}))); }
 
-Task<void> User::commit_taken(storage::Batch batch) {
+Task<void> User::commit_taken(std::vector<std::uint64_t> ids) {
+  storage::Batch batch;
+  for (const std::uint64_t id : ids) batch.emplace_back(storage::MarkOneDelivered{jid_.text(), id});
   co_await commit(std::move(batch));
+  for (const std::uint64_t id : ids) tail_out_.erase(id);
   ++writes_in_flight_;
   if (auto size = co_await shard_.store().undelivered_size(jid_.text()); size && appends_in_flight_ == 0)
     tail_ = *size;

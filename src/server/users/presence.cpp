@@ -8,6 +8,8 @@
 namespace starling::server {
 namespace {
 
+constexpr std::size_t kMaxDirected = 1000;  // addresses that one session sent presence directly
+
 // RFC 6121 4.7.2.3: an integer from -128 to 127, 0 when absent.
 std::optional<int> read_priority(const Stanza& presence) {
   const xml::Element* element = presence.child("priority", ns::client);
@@ -82,10 +84,11 @@ void User::directed_presence(UserSession& session, StanzaPtr presence) {
   const auto known = std::ranges::find(session.directed_, to);
   if (presence->type() == Type::unavailable) {
     if (known != session.directed_.end()) session.directed_.erase(known);
-  } else if (presence->type() == Type::available && known == session.directed_.end() && !trusts(to)) {
+  } else if (presence->type() == Type::available && known == session.directed_.end() &&
+             (!session.available() || !trusts(to))) {
     // 4.6.3: they must hear of the end as well. Bounded, as everything that a client makes the server
     // remember.
-    if (session.directed_.size() >= shard_.config().limits.roster_items) {
+    if (session.directed_.size() >= kMaxDirected) {
       shard_.bounce({.stanza = presence, .to = to},
                     {Condition::resource_constraint, "Too many addresses were sent presence directly"});
       return;
@@ -140,7 +143,8 @@ void User::receive_presence(Envelope envelope) {
       return;
   }
   if (envelope.to.is_bare()) {  // 8.5.2.1.2
-    if (envelope.stanza->type() != Type::error) to_available(envelope);
+    to_available(
+        envelope);  // an error too: it answers a subscription stanza, which is from the account (3.1.2)
   } else if (UserSession* session = find(envelope.to.resource())) {  // 8.5.3.1
     session->link().send({std::move(envelope), nullptr});
   }

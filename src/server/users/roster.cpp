@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "base/log.h"
 #include "xml/namespaces.h"
 #include "xml/parser.h"
 
@@ -48,7 +49,7 @@ std::string encode(const RosterItem& item) {
 Result<RosterItem> decode(const std::string& contact, const std::string& value) {
   auto jid = Jid::parse(contact);
   if (!jid) return fail(Errc::corrupt, fmt::format("roster item '{}': {}", contact, jid.error().message));
-  auto document = xml::parse_fragment(value, ns::roster);
+  auto document = xml::parse_fragment(value, ns::roster, xml::kNoLimits);
   if (!document)
     return fail(Errc::corrupt, fmt::format("roster item '{}': {}", contact, document.error().message));
   const xml::Element& element = document->root();
@@ -76,7 +77,7 @@ Result<RosterItem> decode(const std::string& contact, const std::string& value) 
 
 }  // namespace
 
-Result<Roster> Roster::load(const storage::Entries& items, const storage::Entries& meta) {
+Roster Roster::load(const storage::Entries& items, const storage::Entries& meta) {
   Roster roster;
   for (const auto& [key, value] : meta) {
     const std::size_t space = value.find(' ');
@@ -85,7 +86,12 @@ Result<Roster> Roster::load(const storage::Entries& items, const storage::Entrie
   }
   for (const auto& [contact, value] : items) {
     auto item = decode(contact, value);
-    if (!item) return std::unexpected(item.error());
+    if (!item) {  // one contact that cannot be read must not keep the user out
+      log::error("{}", item.error().message);
+      continue;
+    }
+    roster.listed_ += item->listed ? 1 : 0;
+    roster.pending_ += item->subscription.pending_in ? 1 : 0;
     roster.items_.emplace(contact, std::move(*item));
   }
   return roster;
@@ -101,15 +107,13 @@ Subscription Roster::subscription(std::string_view contact) const {
   return item != nullptr ? item->subscription : Subscription{};
 }
 
-std::size_t Roster::listed_count() const {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(items_, [](const auto& entry) { return entry.second.listed; }));
-}
-
 bool Roster::put(const std::string& owner, RosterItem item, storage::Batch& batch) {
   const std::string key = item.contact.text();
   const RosterItem* before = find(key);
   const bool was_listed = before != nullptr && before->listed;
+  listed_ += (item.listed ? 1U : 0U) - (was_listed ? 1U : 0U);
+  pending_ += (item.subscription.pending_in ? 1U : 0U) -
+              (before != nullptr && before->subscription.pending_in ? 1U : 0U);
   if (item.listed) {
     item.removed = false;
   } else if (was_listed) {  // leaves a mark

@@ -32,12 +32,15 @@ class Roster {
   static constexpr std::string_view kKind = "roster";
   static constexpr std::string_view kMetaKind = "roster.meta";  // key "": the version counter and its floor
 
-  static Result<Roster> load(const storage::Entries& items, const storage::Entries& meta);
+  static Roster load(const storage::Entries& items, const storage::Entries& meta);
 
   [[nodiscard]] const RosterItem* find(std::string_view contact) const;
   [[nodiscard]] Subscription subscription(std::string_view contact) const;
   [[nodiscard]] const std::map<std::string, RosterItem, std::less<>>& items() const { return items_; }
-  [[nodiscard]] std::size_t listed_count() const;
+  [[nodiscard]] std::size_t listed_count() const { return listed_; }
+  [[nodiscard]] std::size_t pending_count() const {
+    return pending_;
+  }  // requests that the user has not answered
   [[nodiscard]] std::uint64_t version() const { return version_; }
   // Whether the changes since `version` are all known.
   [[nodiscard]] bool knows(std::uint64_t version) const { return version >= floor_ && version <= version_; }
@@ -45,6 +48,9 @@ class Roster {
   // Puts the item in place, stamps it with a new version if the user sees a difference, and adds the writes
   // to `batch`. True if it was stamped: a push is due.
   bool put(const std::string& owner, RosterItem item, storage::Batch& batch);
+
+  // The store may lag behind after a failed write: differences from before now are no longer given.
+  void forget_history() { floor_ = ++version_; }
 
   // <item .../> as the user sees it (2.1.2).
   static void write_item(xml::Writer& writer, const RosterItem& item);
@@ -54,6 +60,7 @@ class Roster {
  private:
   std::map<std::string, RosterItem, std::less<>> items_;
   std::uint64_t version_ = 0;
+  std::size_t listed_ = 0, pending_ = 0;
   std::uint64_t floor_ = 0;  // differences are complete from here on
 };
 

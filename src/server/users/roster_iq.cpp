@@ -9,7 +9,8 @@
 namespace starling::server {
 namespace {
 constexpr std::size_t kMaxName = 1023, kMaxGroups = 50;  // bytes of a name or group; groups of one item
-}
+constexpr std::size_t kMaxItem = 4096;                   // bytes of name and groups together
+}  // namespace
 
 void User::roster_get(UserSession& session, const Stanza& request) {
   session.interested_ = true;  // 2.2
@@ -91,6 +92,10 @@ Task<std::expected<std::string, StanzaError>> User::roster_set(StanzaPtr request
         co_return bad(Condition::bad_request, "The item names a group twice");
       item.groups.emplace_back(group.text());
     }
+    std::size_t bytes = element->attribute("name").value_or("").size();
+    for (const std::string_view group : groups) bytes += group.size();
+    if (bytes > kMaxItem)
+      co_return bad(Condition::not_acceptable, "An item's name and groups have at most 4096 bytes together");
     if (groups.size() > kMaxGroups)
       co_return bad(Condition::not_acceptable, "An item is in at most 50 groups");
     item.name = element->attribute("name").value_or("");
@@ -106,7 +111,10 @@ Task<std::expected<std::string, StanzaError>> User::roster_set(StanzaPtr request
   ++writes_in_flight_;
   auto done = co_await shard_.store().commit(std::move(batch));
   --writes_in_flight_;
-  if (!done) co_return bad(Condition::internal_server_error, "The roster could not be stored");
+  if (!done) {
+    roster_.forget_history();
+    co_return bad(Condition::internal_server_error, "The roster could not be stored");
+  }
   co_return std::string();
 }
 

@@ -25,7 +25,7 @@ class Stored {
       const auto& map = kinds_[std::string(kind)];
       return storage::Entries(map.begin(), map.end());
     };
-    return Roster::load(entries(Roster::kKind), entries(Roster::kMetaKind)).value();
+    return Roster::load(entries(Roster::kKind), entries(Roster::kMetaKind));
   }
 
  private:
@@ -96,11 +96,25 @@ TEST(RosterTest, MarksAreBoundedAndOldVersionsThenUnknown) {
   EXPECT_FALSE(again.knows(again.version() + 1));
 }
 
-TEST(RosterTest, DamagedEntriesAreAnErrorThatNamesThem) {
-  const auto bad = Roster::load({{"romeo@example.net", "<item"}}, {});
-  ASSERT_FALSE(bad);
-  EXPECT_EQ(bad.error().code, Errc::corrupt);
-  EXPECT_NE(bad.error().message.find("romeo@example.net"), std::string::npos);
+TEST(RosterTest, ADamagedEntryDoesNotKeepTheOthersAway) {
+  const Roster roster =
+      Roster::load({{"romeo@example.net", "<item"}, {"nurse@example.net", "<item ver='1' listed='1'/>"}}, {});
+  EXPECT_EQ(roster.find("romeo@example.net"), nullptr);
+  EXPECT_EQ(roster.listed_count(), 1U);
+}
+
+TEST(RosterTest, ARequestThatWasAcceptedIsReadBackHoweverDeepItIs) {
+  Stored stored;
+  Roster roster;
+  RosterItem asking = item("paris@example.net");
+  asking.listed = false;
+  asking.subscription.pending_in = true;
+  for (int i = 0; i < 150; ++i) asking.request = "<a>" + asking.request + "</a>";
+  roster.put(kOwner, asking, stored.batch);
+  const Roster again = stored.reload();
+  ASSERT_NE(again.find("paris@example.net"), nullptr);
+  EXPECT_EQ(again.find("paris@example.net")->request, asking.request);
+  EXPECT_EQ(again.pending_count(), 1U);
 }
 
 }  // namespace

@@ -8,6 +8,10 @@
 namespace starling::server {
 namespace {
 
+// What strangers can make the server remember.
+constexpr std::size_t kMaxRequests = 1000;      // unanswered, of one account
+constexpr std::size_t kMaxRequestBytes = 4096;  // of one; a longer one is kept without its content
+
 StanzaPtr about(const Stanza& cause, const Jid& from, const Jid& to) {
   return std::make_shared<const Stanza>(
       Stanza::make(Kind::presence, cause.type(), from, to, cause.id(), cause.inner(), cause.lang()));
@@ -54,7 +58,9 @@ void User::subscription_out(UserSession& session, const Stanza& stanza) {
   RosterItem item = item_for(contact);
   const Transition change = outbound(stanza.type(), item.subscription);
   const bool had_from = item.subscription.from;
-  if (!item.listed && roster_.listed_count() >= shard_.config().limits.roster_items) {
+  const Subscription& next = change.next;
+  const bool lists = next.to || next.from || next.pending_out || next.approved;
+  if (lists && !item.listed && roster_.listed_count() >= shard_.config().limits.roster_items) {
     shard_.bounce({.stanza = std::make_shared<const Stanza>(
                        Stanza::make(Kind::presence, stanza.type(), session.jid(), contact, stanza.id(), {})),
                    .to = contact},
@@ -86,10 +92,13 @@ void User::receive_subscription(const Envelope& envelope) {
   RosterItem item = item_for(contact);
   const Subscription before = item.subscription;
   const Transition change = inbound(stanza.type(), before);
+  if (change.next.pending_in && !before.pending_in && roster_.pending_count() >= kMaxRequests)
+    return;  // a flood
   const StanzaPtr seen = about(stanza, contact, jid_);
   if (change.next != before) {
     item.subscription = change.next;
-    item.request = change.next.pending_in ? std::string(stanza.inner()) : std::string();
+    const bool keep = change.next.pending_in && stanza.inner().size() <= kMaxRequestBytes;
+    item.request = keep ? std::string(stanza.inner()) : std::string();
   }
 
   if (change.pass) {
@@ -129,7 +138,8 @@ void User::pending_requests_to(UserSession& session) {
   }
 }
 
-void User::cancel_everything(const StreamError& why) {
+void User::retire(const StreamError& why) {
+  retiring_ = true;
   end_sessions({}, why);
   for (const auto& [key, item] : roster_.items()) {
     const Subscription& now = item.subscription;

@@ -22,39 +22,34 @@ Task<void> User::read() {
     auto tail = co_await shard_.store().undelivered_size(jid_.text());
     ok = kinds.has_value() && tail.has_value();
     if (ok) {
-      auto roster = Roster::load((*kinds)[0], (*kinds)[1]);
-      ok = roster.has_value();
-      if (ok) {
-        roster_ = std::move(*roster);
-        tail_ = *tail;
-        record_ = std::move(**record);
-      } else {
-        problem = roster.error();
-      }
+      roster_ = Roster::load((*kinds)[0], (*kinds)[1]);
+      tail_ = *tail;
+      record_ = std::move(**record);
     } else {
       problem = kinds ? tail.error() : kinds.error();
     }
   }
   if (!ok) log::error("account {} cannot be loaded: {}", jid_.text(), problem.message);
-  state_ = ok ? State::loaded : State::failed;
   last_used_ = shard_.loop().now();
-  for (auto& job : std::exchange(waiting_, {})) job(ok);
+  state_ = ok ? State::loaded : State::failed;
+  for (auto& job : std::exchange(waiting_, {})) job(*this, ok);
   for (Envelope& envelope : std::exchange(inbox_, {})) dispatch(std::move(envelope));
   shard_.drain();
   if (!exists())
     shard_.loop().at_turn_end([&shard = shard_, jid = jid_] { shard.forget(jid); });  // costs no memory
+  reading_ = false;
 }
 
-void User::when_loaded(std::move_only_function<void(bool)> job) {
+void User::when_loaded(std::move_only_function<void(User&, bool)> job) {
   if (state_ == State::loading) {
     waiting_.push_back(std::move(job));
   } else {
-    job(state_ == State::loaded);
+    job(*this, state_ == State::loaded);
   }
 }
 
 bool User::idle() const {
-  return state_ != State::loading && sessions_.empty() && writes_in_flight_ == 0 && appends_in_flight_ == 0 &&
+  return !reading_ && !retiring_ && sessions_.empty() && writes_in_flight_ == 0 && appends_in_flight_ == 0 &&
          !flushing_ && taken_.empty();
 }
 
@@ -79,16 +74,14 @@ std::expected<UserSession*, StanzaError> User::bind(std::shared_ptr<Link> link, 
   // RFC 6120 7.6: no resource asked for means one that nobody can guess.
   auto full = jid_.with_resource(resource.empty() ? crypto::random_id(96) : resource);
   if (!full) return std::unexpected(StanzaError{Condition::bad_request, full.error().message});
-  if (UserSession* older = find(full->resource())) {
-    // RFC 6120 7.7.2.2: the newer one wins, as Prosody and ejabberd do it.
+  // RFC 6120 7.7.2.2: the newer one wins, as Prosody and ejabberd do it.
+  if (UserSession* older = find(full->resource()))
     older->link().end({StreamCondition::conflict, "Replaced by a new session with the same resource"});
-  } else if (const std::size_t limit = shard_.config().limits.sessions_per_account;
-             sessions_.size() >= limit) {
+  if (const std::size_t limit = shard_.config().limits.sessions_per_account; sessions_.size() >= limit)
     return std::unexpected(
         StanzaError{Condition::resource_constraint,
                     fmt::format("This account has {} sessions already, which is its limit", limit),
                     ErrorType::wait, "<resource-limit-exceeded xmlns='urn:xmpp:errors'/>"});  // XEP-0205 4.4
-  }
   auto& session =
       sessions_.emplace_back(std::make_unique<UserSession>(*this, std::move(*full), std::move(link)));
   for (const SessionEvents& events : shard_.session_events())
@@ -118,13 +111,16 @@ void User::closed(UserSession& session, std::vector<Outgoing> untaken) {
       --one.delivery->pending;
       if (one.delivery->taken || one.delivery->pending > 0) continue;  // another session has it, or decides
     }
+    const Stanza& stanza = *one.envelope.stanza;
     if (one.envelope.tail_id != 0) {  // it is in the store still
-      tail_sent_ = std::min(tail_sent_, one.envelope.tail_id - 1);
-      continue;
+      returned(one.envelope.tail_id);
+    } else if (stanza.kind() == Kind::iq) {  // RFC 6120 8.2.3: somebody waits for an answer
+      shard_.bounce(one.envelope, {Condition::service_unavailable});
+    } else if (stanza.type() != Type::headline) {
+      if (one.envelope.stamp_ms == 0) one.envelope.stamp_ms = shard_.wall_ms();
+      one.envelope.to = jid_;
+      receive(std::move(one.envelope));
     }
-    if (one.envelope.stamp_ms == 0) one.envelope.stamp_ms = shard_.wall_ms();
-    one.envelope.to = jid_;
-    receive(std::move(one.envelope));
   }
   if (sessions_.empty() && record_) {
     record_->last_seen = shard_.wall_ms() / 1000;
@@ -196,7 +192,10 @@ Task<void> User::commit(storage::Batch batch) {
   ++writes_in_flight_;
   auto done = co_await shard_.store().commit(std::move(batch));
   --writes_in_flight_;
-  if (!done) log::error("changes of account {} were not stored: {}", jid_.text(), done.error().message);
+  if (!done) {
+    log::error("changes of account {} were not stored: {}", jid_.text(), done.error().message);
+    roster_.forget_history();
+  }
 }
 
 }  // namespace starling::server

@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,7 +37,7 @@ class User final : public Account {
   [[nodiscard]] bool idle() const;
   [[nodiscard]] SteadyTime last_used() const { return last_used_; }
   // Runs now if loaded, else when it is; the argument says whether loading worked.
-  void when_loaded(std::move_only_function<void(bool)> job);
+  void when_loaded(std::move_only_function<void(User&, bool)> job);
 
   // --- sessions ---
   // Full JID, or what the client gets instead (RFC 6120 7.7.2). An older session of that resource ends with
@@ -63,8 +64,10 @@ class User final : public Account {
   void roster_get(UserSession& session, const Stanza& request);
   Task<std::expected<std::string, StanzaError>> roster_set(StanzaPtr request);
 
-  // Ends sessions and subscriptions, as before the account is deleted.
-  void cancel_everything(const StreamError& why);
+  // Ends sessions and subscriptions, as before the account is deleted. Until retired() it is as if there was
+  // no account.
+  void retire(const StreamError& why);
+  void retired() { retiring_ = false; }
 
  private:
   enum class State { loading, loaded, failed };
@@ -82,10 +85,11 @@ class User final : public Account {
   Task<void> keep(Envelope envelope);
   void start_tail();
   Task<void> flush_tail(Jid session);
+  Task<void> appended();
   void send_stored(Link& link, const storage::ArchivedMessage& message);
-  void end_tail_flush();
+  void returned(std::uint64_t tail_id);
   void mark_taken();
-  Task<void> commit_taken(storage::Batch batch);
+  Task<void> commit_taken(std::vector<std::uint64_t> ids);
 
   // presence.cpp
   void went_unavailable(UserSession& session, const StanzaPtr& presence, bool was_available);
@@ -109,18 +113,22 @@ class User final : public Account {
   std::optional<storage::Account> record_;
   Roster roster_;
   std::vector<std::unique_ptr<UserSession>> sessions_;
-  std::vector<std::move_only_function<void(bool)>> waiting_;
+  std::vector<std::move_only_function<void(User&, bool)>> waiting_;
   std::vector<Envelope> inbox_;  // while loading
   SteadyTime last_used_;
   unsigned writes_in_flight_ = 0;
 
+  bool reading_ = true;    // read() is under way
+  bool retiring_ = false;  // about to be deleted
+
   // The undelivered tail (messages.cpp).
   storage::TailSize tail_;
-  std::uint64_t tail_sent_ = 0;  // highest id that was handed to a session
+  std::set<std::uint64_t> tail_out_;  // ids that were handed to a session, until the store has them marked
+  bool flushing_ = false;             // the tail is being handed over; what is new is appended to it
+  bool tail_returned_ = false;        // ids came back meanwhile: it begins anew
   unsigned appends_in_flight_ = 0;
-  bool flushing_ = false;      // the tail is being handed over; live messages wait in held_
-  bool flush_wanted_ = false;  // once the appends in flight have ended
-  std::vector<Envelope> held_;
+  std::uint64_t appends_ended_ = 0;
+  std::vector<Completion<bool>::Resolver> append_waiters_;
   std::vector<std::uint64_t> taken_;  // ids to be marked at the end of this turn
 };
 

@@ -109,5 +109,55 @@ TEST(UserTest, WhoeverGotPresenceDirectlyHearsOfTheEnd) {  // R67, RFC 6121 4.6.
   EXPECT_THAT(juliet.stanzas(), ElementsAre(HasSubstr("type='unavailable'")));
 }
 
+TEST(UserTest, AnErrorForASubscriptionReachesTheUser) {  // RFC 6121 3.1.2
+  TestHost host;
+  TestClient& romeo = host.login("romeo@localhost/orchard");
+  romeo.send("<presence/>");
+  romeo.take();
+  romeo.send("<presence to='juliet@elsewhere.example' type='subscribe' id='s'/>");
+  EXPECT_THAT(romeo.stanzas(), Contains(AllOf(HasSubstr("<presence"), HasSubstr("type='error'"),
+                                              HasSubstr("remote-server-not-found"))));
+}
+
+TEST(UserTest, ARemovedAccountThatWasAwayLeavesNothingBehind) {
+  TestHost host;
+  TestClient& romeo = host.login("romeo@localhost/orchard");
+  TestClient& juliet = host.login("juliet@localhost/balcony");
+  romeo.send("<presence/><presence to='juliet@localhost' type='subscribe'/>");
+  juliet.send(
+      "<presence/><presence to='romeo@localhost' type='subscribed'/><presence to='romeo@localhost' "
+      "type='subscribe'/>");
+  romeo.send("<presence to='juliet@localhost' type='subscribed'/>");
+  juliet.send("</stream:stream>");
+  host.advance(std::chrono::seconds(90));
+  romeo.take();
+  const Jid jid = Jid::parse("juliet@localhost").value();
+  ASSERT_TRUE(host.loop().get([&] { return host.core().home("juliet@localhost").remove_account(jid); }));
+  host.settle();
+  EXPECT_THAT(romeo.stanzas(), Contains(HasSubstr("type='unsubscribed'")));
+  romeo.send("<message to='juliet@localhost' type='chat' id='m'><body>Hi</body></message>");
+  EXPECT_THAT(romeo.stanzas(), ElementsAre(HasSubstr("service-unavailable")));
+  TestClient& again = host.login("juliet@localhost/balcony");
+  again.send("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq><presence/>");
+  const auto got = again.stanzas();
+  EXPECT_THAT(got, SizeIs(2));
+  EXPECT_THAT(got, Contains(HasSubstr("<query xmlns='jabber:iq:roster'/>")));
+}
+
+TEST(UserTest, BindingToAnAccountThatWasRemovedMeanwhileEndsTheStream) {
+  TestHost host;
+  host.add_account("romeo@localhost");
+  TestClient& slow = host.connect();
+  slow.open();
+  slow.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AHJvbWVvAHJvbWVv</auth>");
+  slow.open();
+  ASSERT_TRUE(host.loop().get([&] {
+    return host.core().home("romeo@localhost").remove_account(Jid::parse("romeo@localhost").value());
+  }));
+  slow.send("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
+  EXPECT_THAT(slow.take(), HasSubstr("not-authorized"));
+  EXPECT_TRUE(slow.closed());
+}
+
 }  // namespace
 }  // namespace starling
