@@ -123,7 +123,8 @@ TEST(UserTest, ARemovedAccountThatWasAwayLeavesNothingBehind) {
   TestHost host;
   TestClient& romeo = host.login("romeo@localhost/orchard");
   TestClient& juliet = host.login("juliet@localhost/balcony");
-  romeo.send("<presence/><presence to='juliet@localhost' type='subscribe'/>");
+  romeo.send("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq><presence/>");
+  romeo.send("<presence to='juliet@localhost' type='subscribe'/>");
   juliet.send(
       "<presence/><presence to='romeo@localhost' type='subscribed'/><presence to='romeo@localhost' "
       "type='subscribe'/>");
