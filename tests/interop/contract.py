@@ -6,6 +6,7 @@
 import argparse
 import json
 import os
+import pty
 import select
 import shutil
 import signal
@@ -639,6 +640,46 @@ def without_tls_plain_is_refused_unless_allowed(place):
     assert "PLAIN" not in c.mechanisms() and "SCRAM-SHA-1" in c.mechanisms(), c.mechanisms()
     answer = c.authenticate("juliet", "pw-juliet", soon(), "PLAIN")
     assert answer.name == "failure", answer.to_xml()
+
+
+@test
+def a_login_in_the_clear_where_tls_is_optional(place):
+    place.serve("tls.policy=optional")
+    place.add("juliet")
+    c = place.connect()
+    c.open_stream(peers.DOMAIN)
+    features = c.read_features(soon())
+    assert features.find("urn:ietf:params:xml:ns:xmpp-tls", "starttls"), features.to_xml()
+    answer = c.authenticate("juliet", "pw-juliet", soon(), "SCRAM-SHA-256")
+    assert answer.name == "success", answer.to_xml()
+
+
+@test
+def user_add_asks_twice_on_a_terminal(place):
+    def ask(*answers):
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execv(binary, [binary, "user", "add", "nurse@localhost", "--data", str(place.data)])
+        said = b""
+        for answer in answers:
+            seen = len(said)
+            deadline = soon()
+            while b": " not in said[seen:]:
+                assert select.select([terminal], [], [], max(0, deadline - time.monotonic()))[0], said
+                said += os.read(terminal, 1000)
+            os.write(terminal, answer.encode() + b"\n")
+        try:
+            while more := os.read(terminal, 1000):
+                said += more
+        except OSError:  # the other end is closed
+            pass
+        os.close(terminal)
+        assert not any(answer.encode() in said for answer in answers), f"a password was shown: {said}"
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    place.serve()
+    assert ask("geheimnis", "something else") == FAILED
+    assert ask("geheimnis", "geheimnis") == DONE
+    place.log_in("nurse", "geheimnis").close()
 
 
 @test
