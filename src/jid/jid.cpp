@@ -47,15 +47,17 @@ constexpr ByteMap kDomainBytes = [] {
 // Appends `text` as `map` has it; false, with `out` as it was, when a byte has no mapping.
 bool append_mapped(std::string& out, std::string_view text, const ByteMap& map) {
   const std::size_t before = out.size();
+  const std::size_t after = before + text.size();
   bool settled = true;
-  out.resize_and_overwrite(before + text.size(), [&](char* bytes, std::size_t size) {
+  // libstdc++ 12 passes the new capacity for the size when the string has to grow.
+  out.resize_and_overwrite(after, [&](char* bytes, std::size_t) {
     char* to = bytes + before;
     for (const char c : text) {
       const char mapped = map[static_cast<unsigned char>(c)];
       settled &= mapped != 0;
       *to++ = mapped;
     }
-    return settled ? size : before;
+    return settled ? after : before;
   });
   return settled;
 }

@@ -76,6 +76,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Legal{"upper_umlaut", "J\u00DCRGEN@b", "j\u00FCrgen", "b", ""},
                     Legal{"composed", "u\u0308@b", "\u00FC", "b", ""},
                     Legal{"dotted_i", "\u0130@b", "i\u0307", "b", ""},
+                    Legal{"grown_local", "\u0130xamp@e.netlie", "i\u0307xamp", "e.netlie", ""},
                     Legal{"fullwidth_local", "\uFF21\uFF22@b", "ab", "b", ""},
                     Legal{"halfwidth_local", "\uFF76\uFF9E@b", "\u30AC", "b", ""},
                     Legal{"hebrew_local", "\u05D0\u05D11@b", "\u05D0\u05D11", "b", ""},
@@ -271,7 +272,10 @@ TEST(Prepare, DomainsInAnyCaseAreOne) {
 
 TEST(Domain, HasAnAsciiForm) {
   EXPECT_EQ(domain_to_ascii("example.org").value(), "example.org");
-  EXPECT_EQ(domain_to_ascii("b\xC3\xBC" "cher.example").value(), "xn--bcher-kva.example");
+  EXPECT_EQ(domain_to_ascii("b\xC3\xBC"
+                            "cher.example")
+                .value(),
+            "xn--bcher-kva.example");
 }
 
 }  // namespace

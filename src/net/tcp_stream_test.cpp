@@ -251,6 +251,10 @@ TEST_F(Listening, leaves_the_other_family_its_port) {
 }
 
 TEST_F(Listening, waits_when_descriptors_run_out_and_then_goes_on) {
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(undefined_behavior_sanitizer)
+  GTEST_SKIP()
+      << "the sanitizer opens a pipe to look at an object's type, and takes the lack of one for a fault";
+#else
   int accepted = 0;
   ASSERT_TRUE(listener->add(reactor, [&](std::unique_ptr<TcpStream>) { ++accepted; }));
   const int fd = connect();
@@ -270,6 +274,7 @@ TEST_F(Listening, waits_when_descriptors_run_out_and_then_goes_on) {
   EXPECT_TRUE(quiet) << "it spins while it waits";
   EXPECT_TRUE(turn_until(reactor, [&] { return accepted == 1; }));
   ::close(fd);
+#endif
 }
 
 TEST_F(Listening, goes_on_after_an_exception_of_its_handler) {
