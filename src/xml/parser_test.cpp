@@ -191,15 +191,15 @@ TEST(StreamParser, StaysFailedUntilReset) {
 
 // One row a stream; each is fed whole, byte by byte and cut in two at every point.
 const std::string_view kStreams[] = {
-    "<message to='x@y' from=\"q>'r\"><body>a&lt;b &amp;&#x20AC; c</body><x xmlns='u:1'><y "
-    "a='&quot;'/>t<z/>u</x></message>",
-    "<iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq>  \n "
-    "<presence><priority>5</priority></presence></stream:stream>",
+    ("<message to='x@y' from=\"q>'r\"><body>a&lt;b &amp;&#x20AC; c</body><x xmlns='u:1'><y "
+     "a='&quot;'/>t<z/>u</x></message>"),
+    ("<iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq>  \n "
+     "<presence><priority>5</priority></presence></stream:stream>"),
     "<message><body><![CDATA[a<b>]]]]><![CDATA[>&amp;]]></body></message>",
     "<message>one\r\ntwo\rthree<b/>\n four<b>\r\n</b>five</message>",
     "<message a='x\ty&#10;z\r\n'/><m b = 'c'  \n d\t=\t\"e\" ></m >",
-    "<stream:features><mechanisms "
-    "xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms></stream:features>",
+    ("<stream:features><mechanisms "
+     "xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms></stream:features>"),
     "<p:a xmlns:p='u:1' p:b='1' b='2' xmlns:q='u:2' q:b='3'><p:c xmlns:p='u:3' p:d=''><p:e/></p:c><p:f "
     "xmlns='u:4'><g/></p:f></p:a>",
     "<message><body>\xC3\xA4\xE2\x82\xAC\xF0\x9F\x90\xA6</body></message>",
