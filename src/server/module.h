@@ -61,7 +61,7 @@ class Account {
   // The contact (any JID of theirs) gets this account's presence: subscription `from` or `both`, or the
   // account itself.
   [[nodiscard]] virtual bool trusts(const Jid& contact) const = 0;
-  [[nodiscard]] virtual const storage::Account& record() const = 0;
+  [[nodiscard]] virtual const storage::Account& record() const = 0;  // without its keys
 };
 
 // An IQ for the host or an account. The payload lives as long as `stanza`.

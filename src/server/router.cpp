@@ -151,7 +151,7 @@ void Shard::handle_iq(const StanzaPtr& stanza, Target target, User* user) {
     return;
   }
   IqRequest request{.stanza = stanza, .payload = payload, .account = user};
-  Account* asker = stanza->from().is_full() ? loaded(stanza->from().to_bare()) : nullptr;
+  Account* asker = stanza->from().is_full() ? loaded(stanza->from()) : nullptr;
   UserSession* session =
       asker != nullptr ? static_cast<User*>(asker)->find(stanza->from().resource()) : nullptr;
   request.session = session;
@@ -188,7 +188,7 @@ Task<void> Shard::run_slow(const SlowIqHandler& handler, IqRequest request, std:
 
 void Shard::reply(const Stanza& request, const IqReply& answer) {
   // A session of this shard gets it as text; nothing is built that would be taken apart at once.
-  Account* asker = request.from().is_full() ? loaded(request.from().to_bare()) : nullptr;
+  Account* asker = request.from().is_full() ? loaded(request.from()) : nullptr;
   UserSession* session =
       asker != nullptr ? static_cast<User*>(asker)->find(request.from().resource()) : nullptr;
   if (!answer) {

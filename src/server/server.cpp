@@ -339,7 +339,7 @@ Task<Json> Server::sessions() {
 
 Task<Result<void>> Server::kick(Jid full) {
   const bool found = co_await on_shard(core_->home(full.bare()), [full](Shard& shard) {
-    auto* user = static_cast<User*>(shard.loaded(full.to_bare()));
+    auto* user = static_cast<User*>(shard.loaded(full));
     UserSession* session = user != nullptr ? user->find(full.resource()) : nullptr;
     if (session != nullptr) session->end({StreamCondition::policy_violation, "Closed by the operator"});
     return session != nullptr;

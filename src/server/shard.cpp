@@ -71,24 +71,26 @@ void Shard::route(Stanza stanza) {
 }
 
 Account* Shard::loaded(const Jid& bare) {
-  const auto found = users_.find(bare.text());
+  const auto found = users_.find(bare.bare());
   return found != users_.end() && found->second->loaded() && found->second->exists() ? found->second.get()
                                                                                      : nullptr;
 }
 
 User& Shard::user(const Jid& address) {
-  const Jid bare = address.to_bare();
-  auto& slot = users_[bare.text()];
-  if (slot && slot->loaded() && !slot->exists() && slot->idle()) slot.reset();  // it may have been made since
-  if (!slot) {
-    slot = std::make_unique<User>(*this, bare);
-    slot->load();
+  auto found = users_.find(address.bare());
+  if (found != users_.end()) {
+    User& known = *found->second;
+    if (!known.loaded() || known.exists() || !known.idle()) return known;
+    users_.erase(found);  // there was no such account; it may have been made since
   }
-  return *slot;
+  User& fresh =
+      *users_.emplace(address.bare(), std::make_unique<User>(*this, address.to_bare())).first->second;
+  fresh.load();
+  return fresh;
 }
 
 void Shard::forget(const Jid& bare) {
-  const auto found = users_.find(bare.text());
+  const auto found = users_.find(bare.bare());
   if (found != users_.end() && found->second->idle()) users_.erase(found);
 }
 

@@ -24,6 +24,13 @@ struct Setup {
   stream::Settings stream;  // of client streams
 };
 
+// By bare JID; looked up by a view of one.
+struct BareHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view bare) const { return std::hash<std::string_view>()(bare); }
+};
+using UserTable = std::unordered_map<std::string, std::unique_ptr<User>, BareHash, std::equal_to<>>;
+
 class Shard final : public Context, private Registry {
  public:
   Shard(Core& core, std::size_t index, Loop& loop, Config config, const ModuleFactory& modules);
@@ -70,7 +77,7 @@ class Shard final : public Context, private Registry {
   // --- accounts and connections ---
   User& user(const Jid& bare);   // begins to load it if need be
   void forget(const Jid& bare);  // unloads it, if it is idle
-  [[nodiscard]] const std::unordered_map<std::string, std::unique_ptr<User>>& users() const { return users_; }
+  [[nodiscard]] const UserTable& users() const { return users_; }
   void adopt(std::shared_ptr<Connection> connection);  // its loop is this shard's from now on
   void release(const std::shared_ptr<Connection>& connection);
   [[nodiscard]] const std::unordered_set<std::shared_ptr<Connection>>& connections() const {
@@ -145,7 +152,7 @@ class Shard final : public Context, private Registry {
   std::vector<std::function<Keep(const Account&, const Stanza&)>> absents_;
   std::vector<SessionEvents> session_events_;
 
-  std::unordered_map<std::string, std::unique_ptr<User>> users_;
+  UserTable users_;
   std::unordered_set<std::shared_ptr<Connection>> connections_;
   std::vector<Envelope> outbox_;
   bool draining_ = false;

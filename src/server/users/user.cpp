@@ -25,6 +25,8 @@ Task<void> User::read() {
       roster_ = Roster::load((*kinds)[0], (*kinds)[1]);
       tail_ = *tail;
       record_ = std::move(**record);
+      record_->sha1 =
+          record_->sha256 = {};  // a login reads them from the store; here they would only lie about
     } else {
       problem = kinds ? tail.error() : kinds.error();
     }
