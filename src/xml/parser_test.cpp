@@ -200,8 +200,8 @@ const std::string_view kStreams[] = {
     "<message a='x\ty&#10;z\r\n'/><m b = 'c'  \n d\t=\t\"e\" ></m >",
     ("<stream:features><mechanisms "
      "xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms></stream:features>"),
-    "<p:a xmlns:p='u:1' p:b='1' b='2' xmlns:q='u:2' q:b='3'><p:c xmlns:p='u:3' p:d=''><p:e/></p:c><p:f "
-    "xmlns='u:4'><g/></p:f></p:a>",
+    ("<p:a xmlns:p='u:1' p:b='1' b='2' xmlns:q='u:2' q:b='3'><p:c xmlns:p='u:3' p:d=''><p:e/></p:c><p:f "
+     "xmlns='u:4'><g/></p:f></p:a>"),
     "<message><body>\xC3\xA4\xE2\x82\xAC\xF0\x9F\x90\xA6</body></message>",
     "<message><body>\xC3(</body></message>",
     "<message>\x01</message>",
