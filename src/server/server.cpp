@@ -67,6 +67,7 @@ Server::Server(Config config, const DataDir& directory, std::unique_ptr<storage:
       accounts_(*store_, pool_) {
   const std::size_t count = config_.threads != 0 ? config_.threads : granted_cores();
   std::vector<Loop*> loops;
+  loops.reserve(count);
   for (std::size_t i = 0; i < count; ++i)
     loops.push_back(reactors_.emplace_back(std::make_unique<net::Reactor>()).get());
   core_ = std::make_unique<Core>(config_, *store_, accounts_, loops, modules);
@@ -210,7 +211,7 @@ void Server::stop(Milliseconds longest) {
 
 // --- certificates ---
 
-void Server::use_tls(std::shared_ptr<net::TlsContext> tls) {
+void Server::use_tls(const std::shared_ptr<net::TlsContext>& tls) {
   tls_now_ = tls;
   for (std::size_t i = 0; i < reactors_.size(); ++i) reactors_[i]->post([this, i, tls] { tls_[i] = tls; });
   fingerprint_ = certificate_fingerprint();

@@ -58,7 +58,7 @@ class Server final : public Operations {
   Result<std::shared_ptr<net::TlsContext>> make_tls(const Config& config) const;
   Result<std::vector<std::string>> bind_all();
   void accept(std::size_t shard, Transport transport, std::unique_ptr<net::TcpStream> stream);
-  void use_tls(std::shared_ptr<net::TlsContext> tls);  // from now on, on every shard
+  void use_tls(const std::shared_ptr<net::TlsContext>& tls);  // from now on, on every shard
   void watch_certificates();
   void warn_of_expiry();
   [[nodiscard]] std::string certificate_fingerprint() const;  // changes when a file does

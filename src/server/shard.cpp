@@ -102,10 +102,12 @@ Task<Result<void>> Shard::remove_account(Jid bare) {
   if (account == nullptr) co_return fail(Errc::io, "The account's data cannot be read");
   // It stays where it is, without a record, until the store has forgotten it: nobody loads it meanwhile.
   if (!account->exists()) co_return co_await accounts().remove(bare);  // which says so
-  account->retire({StreamCondition::not_authorized, "The account was removed"});
-  drain();
+  // Out of the store first, so that whoever sees a session end cannot log in again.
+  account->retire();
   auto removed = co_await accounts().remove(bare);
-  account->retired();
+  if (removed) account->cancel_everything({StreamCondition::not_authorized, "The account was removed"});
+  account->keep();
+  drain();
   forget(bare);
   co_return removed;
 }
@@ -149,8 +151,8 @@ void Shard::register_roster() {
                   .advertise =
                       [](const stream::View& view, xml::Writer& writer) {  // RFC 6121 2.6.1, 3.4.1
                         if (!view.authenticated) return;
-                        writer.empty("ver", ns::rosterver);
-                        writer.empty("sub", ns::pre_approval);
+                        writer.open("ver", ns::rosterver).close();
+                        writer.open("sub", ns::pre_approval).close();
                       },
                   .claims = {}},
                  {});

@@ -41,6 +41,7 @@ class Output {
   }
   std::vector<Outgoing> take_untaken() {
     std::vector<Outgoing> untaken;
+    untaken.reserve(messages_.size());
     for (Message& message : messages_) untaken.push_back(std::move(message.outgoing));
     messages_.clear();
     return untaken;

@@ -77,10 +77,10 @@ void User::keep_or_bounce(Envelope envelope) {
                   {Condition::service_unavailable, "The recipient's store for offline messages is full"});
     return;
   }
-  spawn(keep(std::move(envelope)));
+  spawn(store(std::move(envelope)));
 }
 
-Task<void> User::keep(Envelope envelope) {
+Task<void> User::store(Envelope envelope) {
   storage::ArchivedMessage message{.owner = jid_.text(),
                                    .peer = std::string(envelope.stanza->from().bare()),
                                    .stamp_ms = envelope.stamp_ms != 0 ? envelope.stamp_ms : shard_.wall_ms(),

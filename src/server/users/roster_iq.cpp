@@ -54,6 +54,7 @@ Task<std::expected<std::string, StanzaError>> User::roster_set(StanzaPtr request
   const auto bad = [](Condition condition, std::string text) {
     return std::unexpected(StanzaError{condition, std::move(text)});
   };
+  if (!exists()) co_return bad(Condition::service_unavailable, "The account is being removed");
   const xml::Element& query = *request->payload();
   const xml::Element* element = query.first_child();
   // 2.1.5, 2.3.3: exactly one item.

@@ -54,7 +54,7 @@ void User::apply(RosterItem item) {
 
 void User::subscription_out(UserSession& session, const Stanza& stanza) {
   const Jid contact = stanza.to().to_bare();  // 3.1.2
-  if (contact == jid_) return;                // one's own presence needs no subscription
+  if (contact == jid_ || !exists()) return;   // one's own presence needs no subscription
   RosterItem item = item_for(contact);
   const Transition change = outbound(stanza.type(), item.subscription);
   const bool had_from = item.subscription.from;
@@ -138,8 +138,7 @@ void User::pending_requests_to(UserSession& session) {
   }
 }
 
-void User::retire(const StreamError& why) {
-  retiring_ = true;
+void User::cancel_everything(const StreamError& why) {
   end_sessions({}, why);
   for (const auto& [key, item] : roster_.items()) {
     const Subscription& now = item.subscription;

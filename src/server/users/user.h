@@ -32,7 +32,7 @@ class User final : public Account {
 
   void load();
   [[nodiscard]] bool loaded() const { return state_ == State::loaded; }
-  [[nodiscard]] bool exists() const { return record_.has_value(); }
+  [[nodiscard]] bool exists() const { return record_.has_value() && !retiring_; }
   // Nothing that would be lost or repeated if it were unloaded now.
   [[nodiscard]] bool idle() const;
   [[nodiscard]] SteadyTime last_used() const { return last_used_; }
@@ -64,10 +64,11 @@ class User final : public Account {
   void roster_get(UserSession& session, const Stanza& request);
   Task<std::expected<std::string, StanzaError>> roster_set(StanzaPtr request);
 
-  // Ends sessions and subscriptions, as before the account is deleted. Until retired() it is as if there was
-  // no account.
-  void retire(const StreamError& why);
-  void retired() { retiring_ = false; }
+  // The account is being deleted: from here on it is as if there was none, and it stays loaded until keep().
+  void retire() { retiring_ = true; }
+  void keep() { retiring_ = false; }
+  // It is deleted: ends its sessions and subscriptions.
+  void cancel_everything(const StreamError& why);
 
  private:
   enum class State { loading, loaded, failed };
@@ -82,7 +83,7 @@ class User final : public Account {
   // messages.cpp
   void deliver_to_bare(Envelope envelope);
   void keep_or_bounce(Envelope envelope);
-  Task<void> keep(Envelope envelope);
+  Task<void> store(Envelope envelope);
   void start_tail();
   Task<void> flush_tail(Jid session);
   Task<void> appended();
