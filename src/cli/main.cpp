@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "cli/commands.h"
+#include "server/config.h"
 #include "server/version.h"
 
 namespace {
@@ -18,6 +19,33 @@ constexpr auto kSubcommands = {
     &starling::cli::add_reload, &starling::cli::add_sessions,
     &starling::cli::add_kick,   &starling::cli::add_config_reference,
 };
+
+// CLI11 says that a subcommand is missing when one is misspelt.
+int no_such_subcommand(const starling::cli::Context& context, const CLI::App& app,
+                       const std::vector<std::string>& words) {
+  using namespace starling;
+  const CLI::App* at = &app;
+  for (const std::string& word : words) {
+    if (word.starts_with('-')) break;
+    const auto known = at->get_subcommands([&](const CLI::App* one) { return one->get_name() == word; });
+    if (!known.empty()) {
+      at = known.front();
+      continue;
+    }
+    std::vector<std::string_view> names;
+    for (const CLI::App* one : at->get_subcommands({}))
+      if (!one->get_group().empty()) names.push_back(one->get_name());
+    const auto nearest = server::nearest_word(word, names);
+    cli::print_error(
+        context,
+        {Errc::invalid, fmt::format("there is no command '{}'; {}", word,
+                                    nearest ? fmt::format("did you mean '{}'?", *nearest)
+                                            : fmt::format("expected one of {}", fmt::join(names, ", ")))});
+    return cli::kUsage;
+  }
+  fmt::print(stderr, "{}", at->help());
+  return cli::kUsage;
+}
 
 }  // namespace
 
@@ -40,6 +68,8 @@ int main(int argc, char** argv) {
     for (const auto add : kSubcommands) add(app, context);
     try {
       app.parse(argc, argv);
+    } catch (const CLI::RequiredError&) {
+      return no_such_subcommand(context, app, {argv + 1, argv + argc});
     } catch (const CLI::ParseError& error) {
       return app.exit(error) == 0 ? cli::kDone : cli::kUsage;
     }

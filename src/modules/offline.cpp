@@ -17,6 +17,19 @@ bool has_content(const Stanza& message) {
   });
 }
 
+// A chat state and nothing else (XEP-0085): whoever types to somebody who is away is not to be told so at
+// every key.
+bool only_chat_state(const Stanza& message) {
+  const xml::Element* first = message.element().first_child();
+  return first != nullptr &&
+         std::ranges::all_of(message.element().children(),
+                             [](const xml::Element& child) {
+                               return child.ns() == ns::chat_states || child.ns() == ns::hints ||
+                                      child.is("thread", ns::client);
+                             }) &&
+         message.element().child_in(ns::chat_states) != nullptr;
+}
+
 bool worth_keeping(const Stanza& message) {
   if (message.type() != Type::normal && message.type() != Type::chat) return false;
   if (message.child("no-store", ns::hints) != nullptr) return false;
@@ -39,7 +52,8 @@ class Offline final : public Module {
 
   void attach(Registry& registry) override {
     registry.absent([&context = registry.context()](const Account&, const Stanza& message) {
-      return context.config().offline.enabled && worth_keeping(message) ? Keep::yes : Keep::no;
+      if (context.config().offline.enabled && worth_keeping(message)) return Keep::yes;
+      return only_chat_state(message) ? Keep::drop : Keep::no;
     });
   }
 

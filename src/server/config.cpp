@@ -280,7 +280,8 @@ std::optional<std::string_view> nearest_word(std::string_view word,
     // "stanza_bytes" is meant for "limits.stanza_bytes".
     const auto last = candidate.substr(candidate.rfind('.') + 1);
     const auto distance = last == word ? 0 : edit_distance(word, candidate);
-    if (distance < least && distance < candidate.size()) {
+    // Half of it wrong is another word: "on" is not nearly "off".
+    if (distance < least && distance * 2 <= std::max<std::size_t>(word.size(), 2)) {
       least = distance;
       nearest = candidate;
     }

@@ -248,6 +248,7 @@ TEST(NearestWord, IsNearOrNothing) {
   constexpr std::array<std::string_view, 3> kWords{"required", "optional", "off"};
   EXPECT_EQ(nearest_word("optoinal", kWords), "optional");
   EXPECT_EQ(nearest_word("of", kWords), "off");
+  EXPECT_EQ(nearest_word("on", kWords), std::nullopt);
   EXPECT_EQ(nearest_word("none", kWords), std::nullopt);
   EXPECT_EQ(nearest_word("", kWords), std::nullopt);
   EXPECT_EQ(nearest_word(std::string(10000, 'x'), kWords), std::nullopt);

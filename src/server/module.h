@@ -98,7 +98,11 @@ struct Passage {
 };
 
 // Asked when a message found no session that takes it.
-enum class Keep { no, yes };
+enum class Keep {
+  no,    // the sender is told that nobody took it
+  yes,   // it goes to the store
+  drop,  // nobody misses it: silence
+};
 
 // What happens to sessions, in the order in which it happens.
 struct SessionEvents {

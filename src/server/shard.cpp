@@ -123,9 +123,9 @@ std::expected<void, StanzaError> Shard::screen(const Passage& passage) const {
 }
 
 Keep Shard::absent(const Account& account, const Stanza& message) const {
-  const bool kept =
-      std::ranges::any_of(absents_, [&](const auto& phase) { return phase(account, message) == Keep::yes; });
-  return kept ? Keep::yes : Keep::no;
+  for (const auto& phase : absents_)
+    if (const Keep verdict = phase(account, message); verdict != Keep::no) return verdict;
+  return Keep::no;
 }
 
 void Shard::stream_feature(stream::Feature feature, GuestHandler handler) {

@@ -44,8 +44,8 @@ bool Connection::handle(stream::Event event, std::string_view& input) {
                         [&](const stream::Authenticated& done) {
                           mechanism_ = done.mechanism;
                           shard_->throttle().login_succeeded(address(), done.account.text());
-                          log::debug("login account={} mechanism={} address={}", done.account.text(),
-                                     done.mechanism, address());
+                          log::info("login account={} mechanism={} address={}", done.account.text(),
+                                    done.mechanism, address());
                           return true;
                         },
                         [&](const stream::AuthFailed& failed) {
@@ -53,9 +53,12 @@ bool Connection::handle(stream::Event event, std::string_view& input) {
                           // mechanisms that they cannot do.
                           if (failed.condition == sasl::Failure::not_authorized && !failed.account.empty())
                             shard_->throttle().login_failed(address(), failed.account, shard_->loop().now());
-                          log::warn("login failed account={} mechanism={} condition={} address={}{}{}",
-                                    failed.account, failed.mechanism, sasl::to_string(failed.condition),
-                                    address(), failed.text.empty() ? "" : " reason=", failed.text);
+                          // Without an account it is a client that tries a mechanism it cannot do, not a
+                          // guess.
+                          log::at(failed.account.empty() ? log::Level::info : log::Level::warn,
+                                  "login failed account={} mechanism={} condition={} address={}{}{}",
+                                  failed.account, failed.mechanism, sasl::to_string(failed.condition),
+                                  address(), failed.text.empty() ? "" : " reason=", failed.text);
                           return true;
                         },
                         [&](const stream::BindRequest& request) {
@@ -77,9 +80,11 @@ bool Connection::handle(stream::Event event, std::string_view& input) {
                           return false;
                         },
                         [&](const stream::Failed& failed) {
-                          log::debug("stream address={} ended by {}: {} {}", address(),
-                                     failed.by_peer ? "the client" : "us", to_string(failed.error.condition),
-                                     failed.error.text);
+                          log::at(failed.error.condition == StreamCondition::host_unknown ? log::Level::info
+                                                                                          : log::Level::debug,
+                                  "stream address={} ended by {}: {} {}", address(),
+                                  failed.by_peer ? "the client" : "us", to_string(failed.error.condition),
+                                  failed.error.text);
                           begin_close();
                           return false;
                         },

@@ -67,9 +67,14 @@ void User::deliver_to_bare(Envelope envelope) {
 }
 
 void User::keep_or_bounce(Envelope envelope) {
-  if (shard_.absent(*this, *envelope.stanza) == Keep::no) {
-    shard_.bounce(envelope, {Condition::service_unavailable});
-    return;
+  switch (shard_.absent(*this, *envelope.stanza)) {
+    case Keep::yes:
+      break;
+    case Keep::no:
+      shard_.bounce(envelope, {Condition::service_unavailable});
+      return;
+    case Keep::drop:
+      return;
   }
   const auto& limits = shard_.config().limits;
   if (tail_.messages >= limits.offline_messages || tail_.bytes >= limits.offline_bytes) {

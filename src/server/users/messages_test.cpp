@@ -285,6 +285,18 @@ TEST_F(MessagesTest, AReplacedSessionThatDoesNotReadIsGoneAtOnce) {
   EXPECT_THAT(seen[1], Not(HasSubstr("unavailable")));
 }
 
+TEST_F(MessagesTest, AChatStateForOneWhoIsAwayIsDroppedInSilence) {
+  host.add_account("juliet@localhost");
+  romeo.send(
+      "<message to='juliet@localhost' type='chat' id='c'><composing "
+      "xmlns='http://jabber.org/protocol/chatstates'/></message>");
+  EXPECT_THAT(romeo.stanzas(), IsEmpty());
+  romeo.send(
+      "<message to='juliet@localhost' type='chat' id='c'><body>Hi</body><no-store "
+      "xmlns='urn:xmpp:hints'/></message>");
+  EXPECT_THAT(romeo.stanzas(), ElementsAre(HasSubstr("service-unavailable")));
+}
+
 TEST_F(MessagesTest, MessagesAsLargeAsTheLimitSurviveTheStore) {
   host.add_account("juliet@localhost");
   const std::string head = "<message to='juliet@localhost' type='chat' id='m'><body>",

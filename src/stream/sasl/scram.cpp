@@ -166,7 +166,8 @@ class ScramServer final : public ServerMechanism {
     if (flag == "y" &&
         binding_offered_)  // the client would have taken -PLUS had it seen it: somebody took it away
       return failed(Failure::not_authorized,
-                    "channel binding was offered: the list of mechanisms was tampered with");
+                    "the client says that channel binding was not offered, but it was: its mistake, or "
+                    "somebody between");
     return std::nullopt;
   }
 
