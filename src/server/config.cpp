@@ -118,7 +118,7 @@ ConfigKey storage_key(std::string_view doc) {
 
 constexpr std::int64_t kMost = 1'000'000'000;
 
-#define STARLING_FIELD(path) [](auto& config) -> auto& { return config.path; }
+#define STARLING_FIELD(path) ([](auto& config) -> auto& { return config.path; })
 std::vector<ConfigKey> make_keys() {
   const auto self = [](const auto& one) { return one; };
   const auto jid_text = [](const Jid& jid) { return jid.text(); };
@@ -199,8 +199,8 @@ std::vector<ConfigKey> make_keys() {
              STARLING_FIELD(limits.accounts_per_address)),
       number("limits.private_bytes", "bytes of private XML storage and vCard of one account", 0, kMost,
              STARLING_FIELD(limits.private_bytes)),
-      number("limits.idle_ping_seconds", "silence after which a client is pinged (XEP-0199)", 1, 86400 * 7,
-             STARLING_FIELD(limits.idle_ping_seconds)),
+      number("limits.idle_ping_seconds", "silence after which a client is pinged (XEP-0199)", 1,
+             std::int64_t{86400} * 7, STARLING_FIELD(limits.idle_ping_seconds)),
       number("limits.ping_timeout_seconds", "time to answer that ping before the session is closed", 1, 86400,
              STARLING_FIELD(limits.ping_timeout_seconds)),
   };

@@ -230,7 +230,7 @@ void Connection::received(xml::Document document) {
   }
   auto stanza = Stanza::from(std::move(document));
   if (!stanza) {
-    refuse(document.root(), stanza.error());
+    refuse(document.root(), stanza.error());  // NOLINT(bugprone-use-after-move): taken only on success
     return;
   }
   stanza->set_default_lang(machine_.lang());  // RFC 6120 8.1.5
