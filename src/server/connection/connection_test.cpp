@@ -351,5 +351,42 @@ TEST(ConnectionTest, EveryRequestIsAnsweredExactlyOnce) {  // R53
   for (const auto& [name, count] : expected) EXPECT_EQ(answered[name], count) << name;
 }
 
+TEST(ConnectionTest, ASessionThatAnswersPingsIdlesForHours) {  // R1
+  TestHost host;
+  TestClient& juliet = host.login("juliet@localhost/balcony");
+  for (int i = 0; i < 12 * 12; ++i) {  // twelve hours
+    host.advance(std::chrono::minutes(5));
+    for (const std::string& one : juliet.stanzas()) {
+      const auto at = one.find("id='") + 4;
+      juliet.send(fmt::format("<iq type='result' id='{}'/>", one.substr(at, one.find('\'', at) - at)));
+    }
+    ASSERT_FALSE(juliet.closed()) << i;
+  }
+}
+
+TEST(ConnectionTest,
+     TheExchangeOfTheProfanityLabHasTheSameGrammar) {  // R12: the first and last message as captured there
+  TestHost host;
+  TestClient& client = host.connect();
+  client.open();
+  client.take();
+  client.send(
+      "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>"
+      "biwsbj1zZXJnaW8scj0yOElFQUFBQUFBQWJsU1ZhQUFBQUFBPT0=</auth>");
+  const std::string answer = client.take();
+  ASSERT_THAT(answer, HasSubstr("<challenge"));
+  const auto from = answer.find('>') + 1;
+  const auto challenge = crypto::base64_decode(answer.substr(from, answer.rfind("</") - from));
+  ASSERT_TRUE(challenge);
+  EXPECT_TRUE(challenge->starts_with("r=28IE")) << *challenge;
+  EXPECT_THAT(*challenge, AllOf(HasSubstr(",s="), HasSubstr(",i=4096")));
+  client.send(
+      "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
+      "Yz1iaXdzLHI9MjhJRUFBQUFBQUFibFNWYUFBQUFBQT09MTNjYzJiNGEtZTM2Ny00YTYwLWI2ODYtOTE1NGFlYThiNzY0LHA9b0NCb0"
+      "FGUGZzMSt3cTZ1Q3Ft"
+      "cFVOL1liV3hvPQ==</response>");
+  EXPECT_THAT(client.take(), HasSubstr("not-authorized"));  // another server's nonce
+}
+
 }  // namespace
 }  // namespace starling
