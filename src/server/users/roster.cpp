@@ -111,9 +111,9 @@ bool Roster::put(const std::string& owner, RosterItem item, storage::Batch& batc
   const std::string key = item.contact.text();
   const RosterItem* before = find(key);
   const bool was_listed = before != nullptr && before->listed;
-  listed_ += (item.listed ? 1U : 0U) - (was_listed ? 1U : 0U);
-  pending_ += (item.subscription.pending_in ? 1U : 0U) -
-              (before != nullptr && before->subscription.pending_in ? 1U : 0U);
+  listed_ = listed_ + std::size_t{item.listed} - std::size_t{was_listed};
+  pending_ = pending_ + std::size_t{item.subscription.pending_in} -
+             std::size_t{before != nullptr && before->subscription.pending_in};
   if (item.listed) {
     item.removed = false;
   } else if (was_listed) {  // leaves a mark

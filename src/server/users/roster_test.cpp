@@ -80,6 +80,28 @@ TEST(RosterTest, ARemovedItemLeavesAMarkThatSurvives) {
   EXPECT_TRUE(again.knows(1));
 }
 
+TEST(RosterTest, CountsFollowWhatComesAndGoes) {
+  Stored stored;
+  Roster roster;
+  for (int round = 0; round < 3; ++round) {
+    RosterItem one = item("romeo@example.net");
+    one.listed = false;
+    one.subscription.pending_in = true;
+    roster.put(kOwner, one, stored.batch);
+    EXPECT_EQ(roster.pending_count(), 1U);
+    EXPECT_EQ(roster.listed_count(), 0U);
+    one.subscription = {.from = true};
+    one.listed = true;
+    roster.put(kOwner, one, stored.batch);
+    EXPECT_EQ(roster.pending_count(), 0U);
+    EXPECT_EQ(roster.listed_count(), 1U);
+    one.subscription = {};
+    one.listed = false;
+    roster.put(kOwner, one, stored.batch);
+    EXPECT_EQ(roster.listed_count(), 0U);
+  }
+}
+
 TEST(RosterTest, MarksAreBoundedAndOldVersionsThenUnknown) {
   Stored stored;
   Roster roster;
