@@ -9,6 +9,9 @@ namespace starling::server {
 
 void Shard::from_session(UserSession& session, Stanza stanza) {
   ++trace_;
+  const auto kind = static_cast<std::size_t>(stanza.kind());
+  ++traffic_.stanzas[kind];
+  traffic_.bytes[kind] += stanza.element().bytes().size();
   User& user = session.user();
   // RFC 6121 3.1.2: subscriptions are the account's business, everything else the session's.
   const bool subscription = stanza.kind() == Kind::presence && stanza.type() != Type::available &&

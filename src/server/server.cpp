@@ -274,12 +274,15 @@ Task<Json> Server::status() {
   struct Counts {
     std::size_t sessions = 0, connections = 0, accounts = 0;
     std::uint64_t stanzas = 0;
+    Traffic traffic;
   };
+  Traffic traffic;
   for (std::size_t i = 0; i < core_->shard_count(); ++i) {
     const Counts counts = co_await on_shard(core_->shard(i), [](Shard& shard) {
       Counts one{.connections = shard.connections().size(),
                  .accounts = shard.users().size(),
-                 .stanzas = shard.stanzas()};
+                 .stanzas = shard.stanzas(),
+                 .traffic = shard.traffic()};
       for (const auto& [jid, user] : shard.users()) one.sessions += user->all_sessions().size();
       return one;
     });
@@ -287,6 +290,10 @@ Task<Json> Server::status() {
     connections += counts.connections;
     accounts_loaded += counts.accounts;
     stanzas += counts.stanzas;
+    for (std::size_t kind = 0; kind < traffic.stanzas.size(); ++kind) {
+      traffic.stanzas[kind] += counts.traffic.stanzas[kind];
+      traffic.bytes[kind] += counts.traffic.bytes[kind];
+    }
   }
   auto accounts = co_await store_->count_accounts();
   Json certificates = Json::array();
@@ -307,6 +314,11 @@ Task<Json> Server::status() {
   result["sessions"] = sessions;
   result["connections"] = connections;
   result["stanzas"] = stanzas;
+  for (const Kind kind : {Kind::message, Kind::presence, Kind::iq}) {  // R69: whether presence stays small
+    const auto i = static_cast<std::size_t>(kind);
+    result["bytes_per_stanza"][std::string(to_string(kind))] =
+        traffic.stanzas[i] == 0 ? 0 : traffic.bytes[i] / traffic.stanzas[i];
+  }
   result["memory_kib"] = resident_kib();
   result["certificates"] = std::move(certificates);
   co_return result;

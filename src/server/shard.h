@@ -31,6 +31,11 @@ struct BareHash {
 };
 using UserTable = std::unordered_map<std::string, std::unique_ptr<User>, BareHash, std::equal_to<>>;
 
+// Stanzas that sessions sent and their bytes, by Kind.
+struct Traffic {
+  std::array<std::uint64_t, 3> stanzas{}, bytes{};
+};
+
 class Shard final : public Context, private Registry {
  public:
   Shard(Core& core, std::size_t index, Loop& loop, Config config, const ModuleFactory& modules);
@@ -101,6 +106,7 @@ class Shard final : public Context, private Registry {
   void give_buffer(std::string buffer);
   [[nodiscard]] std::string next_id();  // for requests of the server's own
   [[nodiscard]] std::int64_t wall_ms() const;
+  [[nodiscard]] const Traffic& traffic() const { return traffic_; }
   [[nodiscard]] std::uint64_t stanzas() const { return trace_; }  // that sessions of this shard sent
 
  private:
@@ -168,6 +174,7 @@ class Shard final : public Context, private Registry {
   Throttle throttle_;
   std::vector<char> scratch_;
   std::vector<std::string> buffers_;
+  Traffic traffic_;
   std::uint64_t trace_ = 0;
   std::string id_prefix_;
   std::uint64_t id_counter_ = 0;
