@@ -31,6 +31,7 @@ inline constexpr std::string_view version = "jabber:iq:version";                
 inline constexpr std::string_view ping = "urn:xmpp:ping";                                 // XEP-0199
 inline constexpr std::string_view time = "urn:xmpp:time";                                 // XEP-0202
 inline constexpr std::string_view delay = "urn:xmpp:delay";                               // XEP-0203
+inline constexpr std::string_view sensor_data = "urn:xmpp:iot:sensordata";                // XEP-0323
 inline constexpr std::string_view hints = "urn:xmpp:hints";                               // XEP-0334
 inline constexpr std::string_view sasl_cb = "urn:xmpp:sasl-cb:0";                         // XEP-0440
 inline constexpr std::string_view stream_limits = "urn:xmpp:stream-limits:0";             // XEP-0478
