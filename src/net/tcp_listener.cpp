@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "net/address.h"
 #include "net/tcp.h"
 
 namespace starling::net {
@@ -23,38 +23,6 @@ namespace {
 constexpr int kBacklog = 4096;  // the kernel lowers it to net.core.somaxconn
 constexpr int kAcceptsPerTurn = 64;
 constexpr Milliseconds kShortagePause{1000};
-
-union Address {
-  sockaddr any;
-  sockaddr_in v4;
-  sockaddr_in6 v6;
-};
-
-// The size of the address, 0 when `host` is no IP address.
-socklen_t to_address(const Endpoint& endpoint, Address& out) {
-  std::memset(&out, 0, sizeof out);
-  if (::inet_pton(AF_INET, endpoint.host.c_str(), &out.v4.sin_addr) == 1) {
-    out.v4.sin_family = AF_INET;
-    out.v4.sin_port = htons(endpoint.port);
-    return sizeof out.v4;
-  }
-  if (::inet_pton(AF_INET6, endpoint.host.c_str(), &out.v6.sin6_addr) == 1) {
-    out.v6.sin6_family = AF_INET6;
-    out.v6.sin6_port = htons(endpoint.port);
-    return sizeof out.v6;
-  }
-  return 0;
-}
-
-Endpoint from_address(const Address& address) {
-  char text[INET6_ADDRSTRLEN] = "";
-  if (address.any.sa_family == AF_INET6) {
-    ::inet_ntop(AF_INET6, &address.v6.sin6_addr, text, sizeof text);
-    return {text, ntohs(address.v6.sin6_port)};
-  }
-  ::inet_ntop(AF_INET, &address.v4.sin_addr, text, sizeof text);
-  return {text, ntohs(address.v4.sin_port)};
-}
 
 Error bind_error(const Endpoint& endpoint, int error) {
   switch (error) {

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/running.h"
 #include "net/openssl.h"
 #include "net/tcp.h"
 #include "net/tls.h"
@@ -35,6 +36,17 @@ bool turn_until(Reactor& reactor, const Predicate& done) {
     reactor.turn(Milliseconds{1});
   }
   return true;
+}
+
+// Runs the Task that `make` makes on `reactor`, for ten seconds at most; its value.
+template <class Make>
+auto await_on(Reactor& reactor, const Make& make) {
+  using T = decltype(make().await_resume());
+  std::optional<Running<T>> running;
+  reactor.post([&] { running.emplace(start(make())); });
+  if (!turn_until(reactor, [&] { return running && running->done(); }))
+    throw std::runtime_error("the task does not end");
+  return running->await_resume();
 }
 
 // Every turn that has something to do now.
