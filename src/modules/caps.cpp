@@ -34,6 +34,7 @@ Capabilities proved(const Stanza& answer, std::string_view hash) {
     return nullptr;
   auto info = payload::parse_disco_info(*query);
   if (!info || payload::caps_hash(*info) != hash) return nullptr;
+  info->forms = {};  // nothing asks for them, and a field takes many times its bytes
   return std::make_shared<const payload::DiscoInfo>(std::move(*info));
 }
 

@@ -3,50 +3,35 @@
 #include <algorithm>
 
 #include "base/crypto.h"
+#include "payload/values.h"
 #include "xml/namespaces.h"
 
 namespace starling::payload {
 namespace {
 
+constexpr std::string_view kFormType = "FORM_TYPE";
+
 template <class Range, class Projection = std::identity>
 bool has_duplicates(const Range& range, Projection projection = {}) {
   std::vector<const typename Range::value_type*> sorted;
   for (const auto& item : range) sorted.push_back(&item);
-  const auto key = [&](const auto* item) -> const auto& { return std::invoke(projection, *item); };
+  const auto key = [&](const auto* item) -> decltype(auto) { return std::invoke(projection, *item); };
   std::ranges::sort(sorted, {}, key);
   return std::ranges::adjacent_find(sorted, {}, key) != sorted.end();
 }
 
-std::string attribute(const xml::Element& element, std::string_view name) {
-  return std::string(element.attribute(name).value_or(std::string_view()));
+bool has_different(const std::vector<std::string>& values) {
+  return std::ranges::any_of(values, [&](const auto& value) { return value != values.front(); });
 }
 
-DiscoInfo::Field parse_field(const xml::Element& element) {
-  DiscoInfo::Field field{.name = attribute(element, "var"), .values = {}};
-  for (const auto& value : element.children())
-    if (value.is("value", ns::data_forms)) field.values.emplace_back(value.text());
-  return field;
-}
-
-// XEP-0115 5.4, steps 3.5 and 3.6.
-Result<void> parse_form(const xml::Element& x, std::vector<DiscoInfo::Form>& forms) {
-  DiscoInfo::Form form;
-  bool typed = false;
-  for (const auto& element : x.children()) {
-    if (!element.is("field", ns::data_forms)) continue;
-    DiscoInfo::Field field = parse_field(element);
-    if (field.name != "FORM_TYPE") {
-      form.fields.push_back(std::move(field));
-    } else if (element.attribute("type") == "hidden" && !field.values.empty()) {
-      if (typed ||
-          std::ranges::any_of(field.values, [&](const auto& value) { return value != field.values.front(); }))
-        return fail(Errc::invalid, "a form has two types");
-      form.type = std::move(field.values.front());
-      typed = true;
-    }
+// XEP-0115 5.4, step 3.5.
+bool has_two_types(const DataForm& form) {
+  std::size_t types = 0;
+  for (const auto& field : form.fields) {
+    if (field.var != kFormType || field.type != DataForm::FieldType::hidden) continue;
+    types += has_different(field.values) ? 2 : field.values.empty() ? 0 : 1;
   }
-  if (typed) forms.push_back(std::move(form));
-  return {};
+  return types > 1;
 }
 
 // What ends each part of S cannot stand inside one (XEP-0115 5.1, the note below its list).
@@ -85,12 +70,15 @@ Result<DiscoInfo> parse_disco_info(const xml::Element& query) {
     } else if (child.is("feature", ns::disco_info)) {
       info.features.push_back(attribute(child, "var"));
     } else if (child.is("x", ns::data_forms)) {
-      if (auto done = parse_form(child, info.forms); !done) return std::unexpected(done.error());
+      auto form = parse_data_form(child);
+      if (!form || form->type == DataForm::Type::submit || form->form_type().empty()) continue;
+      if (has_two_types(*form)) return fail(Errc::invalid, "a form has two types");
+      info.forms.push_back(std::move(*form));
     }
   }
   if (has_duplicates(info.identities)) return fail(Errc::invalid, "an identity comes twice");
   if (has_duplicates(info.features)) return fail(Errc::invalid, "a feature comes twice");
-  if (has_duplicates(info.forms, &DiscoInfo::Form::type))
+  if (has_duplicates(info.forms, &DataForm::form_type))
     return fail(Errc::invalid, "two forms have the same type");
   return info;
 }
@@ -104,20 +92,7 @@ void write(xml::Writer& writer, const DiscoInfo& info) {
         .attribute_if("name", identity.name)
         .close();
   for (const auto& feature : info.features) writer.open("feature").attribute("var", feature).close();
-  for (const auto& form : info.forms) {
-    writer.open("x", ns::data_forms).attribute("type", "result");
-    writer.open("field")
-        .attribute("var", "FORM_TYPE")
-        .attribute("type", "hidden")
-        .leaf("value", form.type)
-        .close();
-    for (const auto& field : form.fields) {
-      writer.open("field").attribute("var", field.name);
-      for (const auto& value : field.values) writer.leaf("value", value);
-      writer.close();
-    }
-    writer.close();
-  }
+  for (const auto& form : info.forms) write(writer, form);
 }
 
 std::string caps_string(const DiscoInfo& info) {
@@ -135,10 +110,11 @@ std::string caps_string(const DiscoInfo& info) {
     s += '<';
   };
   for (const auto& feature : sorted(info.features)) add(feature);
-  for (const auto& form : sorted(info.forms, &DiscoInfo::Form::type)) {
-    add(form.type);
-    for (const auto& field : sorted(form.fields, &DiscoInfo::Field::name)) {
-      add(field.name);
+  for (const auto& form : sorted(info.forms, &DataForm::form_type)) {
+    add(form.form_type());
+    for (const auto& field : sorted(form.fields, &DataForm::Field::var)) {
+      if (field.var == kFormType) continue;
+      add(field.var);
       for (const auto& value : sorted(field.values)) add(value);
     }
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "payload/data_form.h"
 #include "xml/element.h"
 #include "xml/writer.h"
 
@@ -17,19 +18,9 @@ struct DiscoInfo {
     std::string category, type, lang, name;
     auto operator<=>(const Identity&) const = default;
   };
-  struct Field {
-    std::string name;
-    std::vector<std::string> values;
-    bool operator==(const Field&) const = default;
-  };
-  struct Form {
-    std::string type;  // of its FORM_TYPE field; forms without a hidden one are left out
-    std::vector<Field> fields;
-    bool operator==(const Form&) const = default;
-  };
   std::vector<Identity> identities;
   std::vector<std::string> features;
-  std::vector<Form> forms;
+  std::vector<DataForm> forms;  // each with a hidden FORM_TYPE
 
   [[nodiscard]] bool has_feature(std::string_view feature) const;
   bool operator==(const DiscoInfo&) const = default;
@@ -37,7 +28,7 @@ struct DiscoInfo {
 
 // Of <query xmlns='http://jabber.org/protocol/disco#info'/>. The error is `invalid` for what XEP-0115 5.4
 // calls ill-formed (an identity, feature or form type that comes twice) and for an identity without category
-// or type.
+// or type. What is no form, or one without a hidden FORM_TYPE, is left out.
 Result<DiscoInfo> parse_disco_info(const xml::Element& query);
 
 // Writes the children of <query/>.

@@ -91,10 +91,23 @@ TEST(DiscoInfo, refuses_what_xep_0115_calls_ill_formed) {
 
 TEST(DiscoInfo, leaves_out_forms_without_a_hidden_type) {
   const auto info = parse(
+      "<x xmlns='jabber:x:data'><field var='FORM_TYPE' type='hidden'><value>t</value></field></x>"
+      "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>t</value></field></x>"
+      "<x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'/></x>"
       "<x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE'><value>t</value></field></x>"
       "<x xmlns='jabber:x:data' type='result'><field var='os'><value>Mac</value></field></x>");
   ASSERT_TRUE(info);
   EXPECT_TRUE(info->forms.empty());
+}
+
+TEST(DiscoInfo, of_a_form_type_only_the_hidden_value_counts) {
+  const auto info = parse(
+      "<x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'/>"
+      "<field var='FORM_TYPE' type='text-single'><value>u</value></field>"
+      "<field var='FORM_TYPE' type='hidden'><value>t</value><value>t</value></field>"
+      "<field var='b'><value>2</value><value>1</value></field><field var='a' type='fixed'/></x>");
+  ASSERT_TRUE(info);
+  EXPECT_EQ(caps_string(*info), "t<a<b<1<2<");
 }
 
 TEST(DiscoInfo, a_separator_inside_a_part_does_not_separate) {

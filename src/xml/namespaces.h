@@ -26,15 +26,18 @@ inline constexpr std::string_view private_xml = "jabber:iq:private";         // 
 inline constexpr std::string_view vcard = "vcard-temp";                      // XEP-0054
 inline constexpr std::string_view reg = "jabber:iq:register";                // XEP-0077
 inline constexpr std::string_view reg_feature = "http://jabber.org/features/iq-register";
-inline constexpr std::string_view chat_states = "http://jabber.org/protocol/chatstates";  // XEP-0085
-inline constexpr std::string_view version = "jabber:iq:version";                          // XEP-0092
-inline constexpr std::string_view ping = "urn:xmpp:ping";                                 // XEP-0199
-inline constexpr std::string_view time = "urn:xmpp:time";                                 // XEP-0202
-inline constexpr std::string_view delay = "urn:xmpp:delay";                               // XEP-0203
-inline constexpr std::string_view sensor_data = "urn:xmpp:iot:sensordata";                // XEP-0323
-inline constexpr std::string_view hints = "urn:xmpp:hints";                               // XEP-0334
-inline constexpr std::string_view sasl_cb = "urn:xmpp:sasl-cb:0";                         // XEP-0440
-inline constexpr std::string_view stream_limits = "urn:xmpp:stream-limits:0";             // XEP-0478
+inline constexpr std::string_view chat_states = "http://jabber.org/protocol/chatstates";        // XEP-0085
+inline constexpr std::string_view version = "jabber:iq:version";                                // XEP-0092
+inline constexpr std::string_view data_validate = "http://jabber.org/protocol/xdata-validate";  // XEP-0122
+inline constexpr std::string_view ping = "urn:xmpp:ping";                                       // XEP-0199
+inline constexpr std::string_view time = "urn:xmpp:time";                                       // XEP-0202
+inline constexpr std::string_view delay = "urn:xmpp:delay";                                     // XEP-0203
+inline constexpr std::string_view sensor_data = "urn:xmpp:iot:sensordata";                      // XEP-0323
+inline constexpr std::string_view iot_control = "urn:xmpp:iot:control";                         // XEP-0325
+inline constexpr std::string_view dynamic_forms = "urn:xmpp:xdata:dynamic";                     // XEP-0336
+inline constexpr std::string_view hints = "urn:xmpp:hints";                                     // XEP-0334
+inline constexpr std::string_view sasl_cb = "urn:xmpp:sasl-cb:0";                               // XEP-0440
+inline constexpr std::string_view stream_limits = "urn:xmpp:stream-limits:0";                   // XEP-0478
 inline constexpr std::string_view offline = "msgoffline";  // XEP-0160, as a disco feature
 
 }  // namespace starling::ns
