@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -70,7 +71,12 @@ struct Reactor::State {
   SteadyTime now;
   bool in_turn = false;
 
+  // Makes `epoll` readable when the earliest timer is due; only once descriptor() was asked for.
+  int alarm = -1;
+  SteadyTime alarm_set_for{};  // none: not set
+
   ~State() {
+    if (alarm >= 0) ::close(alarm);
     if (wake >= 0) ::close(wake);
     if (epoll >= 0) ::close(epoll);
   }
@@ -82,6 +88,26 @@ struct Reactor::State {
   }
   void rouse() {
     if (asleep.load() && asleep.exchange(false)) ring();
+  }
+  void make_alarm() {
+    alarm = ::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (alarm < 0) throw std::system_error(errno, std::generic_category(), "timerfd_create");
+    epoll_event event{.events = EPOLLIN, .data = {.ptr = nullptr}};
+    if (::epoll_ctl(epoll, EPOLL_CTL_ADD, alarm, &event) != 0)
+      throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+  }
+  // It is never read: setting it takes back that it went off, and while it is set for what is still the
+  // earliest timer, that it went off stays true.
+  void set_alarm() {
+    const SteadyTime wanted = timers.empty() ? SteadyTime{} : timers.next();
+    if (alarm < 0 || wanted == alarm_set_for) return;
+    alarm_set_for = wanted;
+    const auto since = wanted.time_since_epoch();  // of CLOCK_MONOTONIC
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
+    const itimerspec when{.it_interval = {},
+                          .it_value = {.tv_sec = seconds.count(),
+                                       .tv_nsec = std::chrono::nanoseconds(since - seconds).count()}};
+    ::timerfd_settime(alarm, TFD_TIMER_ABSTIME, &when, nullptr);
   }
   [[nodiscard]] Milliseconds idle_time(Milliseconds longest) const {
     if (posted.load() != nullptr || stopping.load() || !hooks.empty()) return Milliseconds{0};
@@ -196,6 +222,7 @@ void Reactor::turn(Milliseconds longest) {
   // readable.
   state_->asleep.store(true);
   if (state_->posted.load() != nullptr) state_->rouse();
+  state_->set_alarm();
 }
 
 void Reactor::run() {
@@ -209,7 +236,13 @@ void Reactor::stop() {
   state_->ring();
 }
 
-int Reactor::descriptor() const { return state_->epoll; }
+int Reactor::descriptor() const {
+  if (state_->alarm < 0) {
+    state_->make_alarm();
+    state_->set_alarm();
+  }
+  return state_->epoll;
+}
 
 void Reactor::post(Job job) {
   auto* const node = new Posted{nullptr, std::move(job)};
@@ -225,9 +258,14 @@ void Reactor::at_turn_end(Job job) {
 }
 
 Loop::TimerId Reactor::run_after(Milliseconds delay, Job job) {
-  return state_->timers.add(now() + delay, std::move(job));
+  const TimerId timer = state_->timers.add(now() + delay, std::move(job));
+  if (!state_->in_turn) state_->set_alarm();
+  return timer;
 }
-void Reactor::cancel(TimerId timer) { state_->timers.cancel(timer); }
+void Reactor::cancel(TimerId timer) {
+  state_->timers.cancel(timer);
+  if (!state_->in_turn) state_->set_alarm();
+}
 SteadyTime Reactor::now() const { return state_->in_turn ? state_->now : std::chrono::steady_clock::now(); }
 WallTime Reactor::wall() const { return std::chrono::system_clock::now(); }
 

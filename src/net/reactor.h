@@ -39,7 +39,9 @@ class Reactor final : public Loop {
   void stop();  // any thread; before run(): the next run() returns at once
   // One turn: waits at most `longest` for something to happen. For embedding in another loop and for tests.
   void turn(Milliseconds longest);
-  [[nodiscard]] int descriptor() const;  // readable when a turn has something to do (timers apart)
+  // Readable when a turn has something to do: for a loop that embeds this one, which then calls turn(0). From
+  // the first call on, which throws like the constructor, a change of the earliest timer costs a system call.
+  [[nodiscard]] int descriptor() const;
 
   void post(Job job) override;  // any thread; no lock, one wake-up for many
   void at_turn_end(Job job) override;

@@ -41,9 +41,9 @@ struct CallOnEvents : Reactor::Watcher {
   void on_events(std::uint32_t events) override { call(events); }
 };
 
-bool is_readable(int fd) {
+bool is_readable(int fd, int wait = 0) {
   pollfd entry{fd, POLLIN, 0};
-  return ::poll(&entry, 1, 0) == 1;
+  return ::poll(&entry, 1, wait) == 1;
 }
 
 TEST(Reactor, runs_posted_jobs_in_order_and_those_posted_meanwhile_later) {
@@ -209,6 +209,71 @@ TEST(Reactor, makes_its_descriptor_readable_when_a_turn_has_something_to_do) {
   reactor.turn(Milliseconds{0});
   EXPECT_EQ(ran, 2);
   EXPECT_FALSE(is_readable(reactor.descriptor()));
+}
+
+constexpr int kPatience = 10'000;
+
+// As a loop does that has this one inside.
+bool turn_when_readable(Reactor& reactor, const bool& done) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!done && std::chrono::steady_clock::now() < deadline) {
+    if (!is_readable(reactor.descriptor(), kPatience)) return false;
+    reactor.turn(Milliseconds{0});
+  }
+  return done;
+}
+
+TEST(Reactor, makes_its_descriptor_readable_when_a_timer_is_due) {
+  Reactor reactor;
+  bool fired = false;
+  reactor.run_after(Milliseconds{5}, [&] { fired = true; });  // before there is a descriptor
+  EXPECT_TRUE(turn_when_readable(reactor, fired));
+  EXPECT_FALSE(is_readable(reactor.descriptor()));
+
+  fired = false;
+  reactor.run_after(Milliseconds{5}, [&] { fired = true; });
+  EXPECT_TRUE(turn_when_readable(reactor, fired));
+
+  // Set within a turn, for at once and for later.
+  fired = false;
+  reactor.post([&] {
+    reactor.run_after(Milliseconds{0}, [&] { reactor.run_after(Milliseconds{3}, [&] { fired = true; }); });
+  });
+  EXPECT_TRUE(turn_when_readable(reactor, fired));
+  EXPECT_FALSE(is_readable(reactor.descriptor()));
+}
+
+TEST(Reactor, has_a_descriptor_that_follows_its_earliest_timer) {
+  Reactor reactor;
+  EXPECT_FALSE(is_readable(reactor.descriptor()));
+  const auto late = reactor.run_after(std::chrono::hours{1}, [] { FAIL(); });
+  bool early = false;
+  reactor.run_after(Milliseconds{2}, [&] { early = true; });
+  EXPECT_TRUE(turn_when_readable(reactor, early));
+  EXPECT_FALSE(is_readable(reactor.descriptor()));
+  reactor.cancel(late);
+
+  // A timer that is due and taken back leaves nothing to do, or what comes next.
+  const auto taken_back = reactor.run_after(Milliseconds{0}, [] { FAIL(); });
+  EXPECT_TRUE(is_readable(reactor.descriptor(), kPatience));
+  reactor.cancel(taken_back);
+  EXPECT_FALSE(is_readable(reactor.descriptor()));
+  const auto again = reactor.run_after(Milliseconds{0}, [] { FAIL(); });
+  bool next = false;
+  reactor.run_after(Milliseconds{2}, [&] { next = true; });
+  reactor.cancel(again);
+  EXPECT_TRUE(turn_when_readable(reactor, next));
+
+  // Two that are due at once, of which the second is made in the turn of the first, for the same moment.
+  int runs = 0;
+  bool both = false;
+  reactor.post([&] {
+    reactor.run_after(Milliseconds{0}, [&] {
+      ++runs;
+      reactor.run_after(Milliseconds{0}, [&] { both = ++runs == 2; });
+    });
+  });
+  EXPECT_TRUE(turn_when_readable(reactor, both));
 }
 
 TEST(Reactor, drops_what_is_left_when_it_is_destroyed) {
