@@ -16,6 +16,7 @@
 namespace starling::net {
 
 class TlsContext;
+struct TlsPeer;
 
 struct TlsInfo {
   std::string_view version;  // "TLSv1.3"; this and the next: of static storage
@@ -59,10 +60,14 @@ class ByteStream {
   // write in plain, and refuses the peer when it has read bytes beyond the request for TLS: they were
   // injected.
   virtual Result<void> start_tls_server(std::shared_ptr<TlsContext> context) = 0;
-  virtual Result<void> start_tls_client(std::shared_ptr<TlsContext> context,
-                                        std::string_view server_name) = 0;
+  // `domain` and `tls_name` as for TlsContext::new_client().
+  virtual Result<void> start_tls_client(std::shared_ptr<TlsContext> context, std::string_view domain,
+                                        std::string_view tls_name = {}) = 0;
   // Set once the handshake is through.
   [[nodiscard]] virtual const TlsInfo* tls() const = 0;
+  // The server's certificate (net/tls.h), from when a client has seen it, so also after a handshake that
+  // failed for it; nullptr before, and for a server.
+  [[nodiscard]] virtual const TlsPeer* tls_peer() const { return nullptr; }
   [[nodiscard]] virtual bool handshaking() const = 0;
 
   virtual void pause_reading(bool paused) = 0;

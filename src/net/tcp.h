@@ -30,8 +30,10 @@ class TcpStream final : public ByteStream, private Reactor::Watcher {
   IoResult read(std::span<char> into) override;
   IoResult write(std::string_view bytes) override;
   Result<void> start_tls_server(std::shared_ptr<TlsContext> context) override;
-  Result<void> start_tls_client(std::shared_ptr<TlsContext> context, std::string_view server_name) override;
+  Result<void> start_tls_client(std::shared_ptr<TlsContext> context, std::string_view domain,
+                                std::string_view tls_name = {}) override;
   [[nodiscard]] const TlsInfo* tls() const override;
+  [[nodiscard]] const TlsPeer* tls_peer() const override;
   [[nodiscard]] bool handshaking() const override;
   void pause_reading(bool paused) override;
   void shutdown_write() override;

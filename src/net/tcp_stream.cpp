@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "net/peer_check.h"
 #include "net/socket.h"
 #include "net/tcp.h"
 #include "net/tls.h"
@@ -257,12 +258,17 @@ Result<void> TcpStream::start_tls_server(std::shared_ptr<TlsContext> context) {
   return start_tls(std::move(context), std::move(made));
 }
 
-Result<void> TcpStream::start_tls_client(std::shared_ptr<TlsContext> context, std::string_view server_name) {
-  auto made = context->new_client(server_name);
+Result<void> TcpStream::start_tls_client(std::shared_ptr<TlsContext> context, std::string_view domain,
+                                         std::string_view tls_name) {
+  auto made = context->new_client(domain, tls_name);
   return start_tls(std::move(context), std::move(made));
 }
 
 const TlsInfo* TcpStream::tls() const { return state_->info.get(); }
+const TlsPeer* TcpStream::tls_peer() const {
+  const PeerCheck* const check = state_->ssl != nullptr ? attached_check(state_->ssl) : nullptr;
+  return check != nullptr && check->seen ? &check->peer : nullptr;
+}
 bool TcpStream::handshaking() const { return state_->handshaking; }
 
 void TcpStream::pause_reading(bool paused) {

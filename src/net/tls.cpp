@@ -1,38 +1,25 @@
 #include "net/tls.h"
 
 #include <algorithm>
-#include <cctype>
 #include <utility>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include "base/log.h"
+#include "net/address.h"
 #include "net/openssl.h"
+#include "net/peer_check.h"
 
 namespace starling::net {
 namespace {
 
 // In the wire form of RFC 7301: one length-prefixed name.
 constexpr unsigned char kAlpn[] = {11, 'x', 'm', 'p', 'p', '-', 'c', 'l', 'i', 'e', 'n', 't'};
+constexpr unsigned char kServerAlpn[] = {11, 'x', 'm', 'p', 'p', '-', 's', 'e', 'r', 'v', 'e', 'r'};
 
 // RFC 7590 3, RFC 9325 4.2: forward secrecy and authenticated encryption; TLS 1.3 has nothing else.
 constexpr const char* kTls12Ciphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::ranges::equal(
-      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-
-// RFC 9525 6.3: a wildcard is the whole leftmost label and stands for exactly one.
-bool covers(std::string_view pattern, std::string_view name) {
-  if (pattern.starts_with("*.")) {
-    const auto dot = name.find('.');
-    return dot != std::string_view::npos && dot > 0 &&
-           equal_ignoring_case(pattern.substr(1), name.substr(dot));
-  }
-  return equal_ignoring_case(pattern, name);
-}
 
 // A client that offers protocols but not ours is turned away (RFC 7301 3.2), so that a request meant for
 // another service with our certificate does not end up here. One that offers none is not asked (XEP-0368 3).
@@ -94,12 +81,6 @@ Result<SslContextPtr> load(const CertificateFiles& files, CertificateStatus& sta
   return context;
 }
 
-bool is_address(const std::string& name) {
-  const std::unique_ptr<ASN1_OCTET_STRING, Freer<ASN1_OCTET_STRING_free>> parsed(a2i_IPADDRESS(name.c_str()));
-  ERR_clear_error();
-  return parsed != nullptr;
-}
-
 }  // namespace
 
 int TlsContext::choose_certificate(ssl_st* ssl, int*, void* context) {
@@ -135,12 +116,13 @@ Result<std::shared_ptr<TlsContext>> TlsContext::make_server(const std::vector<Ce
   return made;
 }
 
-Result<std::shared_ptr<TlsContext>> TlsContext::make_client(std::string_view ca_file, bool insecure,
-                                                            Use use) {
+Result<std::shared_ptr<TlsContext>> TlsContext::make_client(std::string_view ca_file, bool insecure, Use use,
+                                                            Service service) {
   ERR_clear_error();
   SslContextPtr context = new_context(TLS_client_method());
   if (!context) return fail(Errc::io, fmt::format("cannot set up TLS: {}", openssl_reason()));
   SSL_CTX_set_verify(context.get(), insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
+  SSL_CTX_set_cert_verify_callback(context.get(), check_peer, nullptr);
   if (SSL_CTX_set_default_verify_paths(context.get()) != 1) ERR_clear_error();
   if (!ca_file.empty()) {
     const std::string path(ca_file);
@@ -153,10 +135,12 @@ Result<std::shared_ptr<TlsContext>> TlsContext::make_client(std::string_view ca_
     }
   }
   // (returns 0 for success, unlike all the rest)
-  if (use == Use::direct && SSL_CTX_set_alpn_protos(context.get(), kAlpn, sizeof kAlpn) != 0)
+  const auto& protocol = service == Service::client ? kAlpn : kServerAlpn;
+  if (use == Use::direct && SSL_CTX_set_alpn_protos(context.get(), protocol, sizeof protocol) != 0)
     return fail(Errc::io, fmt::format("cannot set up TLS: {}", openssl_reason()));
   std::shared_ptr<TlsContext> made(new TlsContext);
   made->contexts_.push_back(context.release());
+  made->service_ = service;
   return made;
 }
 
@@ -171,22 +155,23 @@ Result<ssl_st*> TlsContext::new_server() const {
   return ssl;
 }
 
-Result<ssl_st*> TlsContext::new_client(std::string_view server_name) const {
-  const std::string name(server_name);
-  if (name.empty() && SSL_CTX_get_verify_mode(contexts_.front()) != SSL_VERIFY_NONE)
+Result<ssl_st*> TlsContext::new_client(std::string_view domain, std::string_view tls_name) const {
+  const bool insecure = SSL_CTX_get_verify_mode(contexts_.front()) == SSL_VERIFY_NONE;
+  if (domain.empty() && !insecure)
     return fail(Errc::invalid, "TLS needs the server's name to check its certificate");
   std::unique_ptr<SSL, Freer<SSL_free>> ssl(SSL_new(contexts_.front()));
+  const std::string name(tls_name.empty() ? domain : tls_name);
   bool ready = ssl != nullptr;
-  if (ready && !name.empty()) {
-    if (is_address(name)) {  // SNI carries no addresses (RFC 6066 3)
-      ready = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), name.c_str()) == 1;
-    } else {
-      SSL_set_hostflags(ssl.get(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-      ready = SSL_set_tlsext_host_name(ssl.get(), name.c_str()) == 1 &&
-              SSL_set1_host(ssl.get(), name.c_str()) == 1;
-    }
-  }
+  // SNI carries no addresses (RFC 6066 3).
+  if (ready && !name.empty() && !ip_literal(name))
+    ready = SSL_set_tlsext_host_name(ssl.get(), name.c_str()) == 1;
   if (!ready) return fail(Errc::io, fmt::format("cannot start TLS with '{}': {}", name, openssl_reason()));
+  if (auto attached = attach_check(ssl.get(), {.domain = std::string(domain),
+                                               .tls_name = std::string(tls_name),
+                                               .service = service_,
+                                               .insecure = insecure});
+      !attached)
+    return std::unexpected(attached.error());
   SSL_set_connect_state(ssl.get());
   return ssl.release();
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "net/service.h"
 
 struct ssl_ctx_st;
 struct ssl_st;
@@ -27,6 +28,14 @@ struct CertificateStatus {
   bool self_signed = false;
 };
 
+// What a client has found out of the server it talks to.
+struct TlsPeer {
+  CertificateStatus certificate;
+  // Why the certificate is not to be trusted, for a person: what was expected, what was found, what to do.
+  // Empty when it is good. The handshake fails for it, unless the context is insecure.
+  std::string refusal;
+};
+
 // An immutable set of contexts; a reload makes a new one, and connections that hold the old one keep it. Any
 // thread.
 class TlsContext {
@@ -39,25 +48,28 @@ class TlsContext {
   // error names the file. An expired certificate is taken with a warning, since refusing it would take the
   // server down.
   static Result<std::shared_ptr<TlsContext>> make_server(const std::vector<CertificateFiles>& files);
-  // `ca_file` (may be empty) is trusted beside the system's; insecure skips the check. For direct TLS,
-  // xmpp-client is offered by ALPN.
+  // `ca_file` (may be empty) is trusted beside the system's; insecure takes any certificate. For direct TLS
+  // the service is offered by ALPN.
   static Result<std::shared_ptr<TlsContext>> make_client(std::string_view ca_file, bool insecure,
-                                                         Use use = Use::starttls);
+                                                         Use use = Use::starttls,
+                                                         Service service = Service::client);
 
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
   [[nodiscard]] const std::vector<CertificateStatus>& certificates() const { return status_; }
-  // A new SSL object, to be freed by the caller; this context outlives its handshake. `server_name` is the
-  // client's SNI and the name (or IP address) that the certificate must prove.
+  // A new SSL object, to be freed by the caller; this context outlives its handshake. `domain` (ASCII form,
+  // or an IP address) is what the certificate must prove, and the SNI; a `tls_name` is sent in its place, and
+  // may be proved in its place (XEP-0487 2.2).
   [[nodiscard]] Result<ssl_st*> new_server() const;
-  [[nodiscard]] Result<ssl_st*> new_client(std::string_view server_name) const;
+  [[nodiscard]] Result<ssl_st*> new_client(std::string_view domain, std::string_view tls_name = {}) const;
 
  private:
   TlsContext() = default;
   static int choose_certificate(ssl_st* ssl, int* alert, void* context);
   std::vector<ssl_ctx_st*> contexts_;      // server: one a certificate; client: one
   std::vector<CertificateStatus> status_;  // server: of each context
+  Service service_ = Service::client;      // client: what it looks for
 };
 
 // Reads what a certificate file says of itself, without its key.

@@ -155,9 +155,10 @@ Result<void> MemoryStream::start_tls_server(std::shared_ptr<net::TlsContext>) {
   return link_->start_tls(side_);
 }
 
-Result<void> MemoryStream::start_tls_client(std::shared_ptr<net::TlsContext>, std::string_view server_name) {
+Result<void> MemoryStream::start_tls_client(std::shared_ptr<net::TlsContext>, std::string_view domain,
+                                            std::string_view tls_name) {
   const std::lock_guard lock(link_->mutex);
-  link_->server_name = server_name;
+  link_->server_name = tls_name.empty() ? domain : tls_name;
   return link_->start_tls(side_);
 }
 

@@ -33,8 +33,8 @@ class MemoryStream final : public net::ByteStream {
   // used and may be null. As with real TLS, bytes that the peer wrote in plain and that were not read before
   // make read() fail.
   Result<void> start_tls_server(std::shared_ptr<net::TlsContext> context) override;
-  Result<void> start_tls_client(std::shared_ptr<net::TlsContext> context,
-                                std::string_view server_name) override;
+  Result<void> start_tls_client(std::shared_ptr<net::TlsContext> context, std::string_view domain,
+                                std::string_view tls_name = {}) override;
   [[nodiscard]] const net::TlsInfo* tls() const override;
   [[nodiscard]] bool handshaking() const override { return false; }
 
