@@ -1,6 +1,7 @@
 #include "payload/disco_info.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/crypto.h"
 #include "payload/values.h"
@@ -11,13 +12,11 @@ namespace {
 
 constexpr std::string_view kFormType = "FORM_TYPE";
 
-template <class Range, class Projection = std::identity>
-bool has_duplicates(const Range& range, Projection projection = {}) {
-  std::vector<const typename Range::value_type*> sorted;
-  for (const auto& item : range) sorted.push_back(&item);
-  const auto key = [&](const auto* item) -> decltype(auto) { return std::invoke(projection, *item); };
-  std::ranges::sort(sorted, {}, key);
-  return std::ranges::adjacent_find(sorted, {}, key) != sorted.end();
+// Leaves the first of each; true if there was another one.
+template <class T, class KeyOf>
+bool drop_repeated(std::vector<T>& items, KeyOf key_of) {
+  std::set<decltype(key_of(items.front()))> seen;
+  return std::erase_if(items, [&](const T& item) { return !seen.insert(key_of(item)).second; }) > 0;
 }
 
 bool has_different(const std::vector<std::string>& values) {
@@ -57,7 +56,8 @@ bool DiscoInfo::has_feature(std::string_view feature) const {
   return std::ranges::find(features, feature) != features.end();
 }
 
-Result<DiscoInfo> parse_disco_info(const xml::Element& query) {
+Result<DiscoInfo> parse_disco_info(const xml::Element& query, Repeated repeated) {
+  const bool strict = repeated == Repeated::refused;
   DiscoInfo info;
   for (const auto& child : query.children()) {
     if (child.is("identity", ns::disco_info)) {
@@ -72,13 +72,14 @@ Result<DiscoInfo> parse_disco_info(const xml::Element& query) {
     } else if (child.is("x", ns::data_forms)) {
       auto form = parse_data_form(child);
       if (!form || form->type == DataForm::Type::submit || form->form_type().empty()) continue;
-      if (has_two_types(*form)) return fail(Errc::invalid, "a form has two types");
+      if (strict && has_two_types(*form)) return fail(Errc::invalid, "a form has two types");
       info.forms.push_back(std::move(*form));
     }
   }
-  if (has_duplicates(info.identities)) return fail(Errc::invalid, "an identity comes twice");
-  if (has_duplicates(info.features)) return fail(Errc::invalid, "a feature comes twice");
-  if (has_duplicates(info.forms, &DataForm::form_type))
+  const auto itself = [](const auto& item) { return item; };
+  if (drop_repeated(info.identities, itself) && strict) return fail(Errc::invalid, "an identity comes twice");
+  if (drop_repeated(info.features, itself) && strict) return fail(Errc::invalid, "a feature comes twice");
+  if (drop_repeated(info.forms, [](const DataForm& form) { return std::string(form.form_type()); }) && strict)
     return fail(Errc::invalid, "two forms have the same type");
   return info;
 }

@@ -3,6 +3,7 @@
 // (XEP-0128), and the hash that stands for all of it in presence and stream features (XEP-0115 5.1). Plain
 // data; any thread.
 #include <compare>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -26,10 +27,13 @@ struct DiscoInfo {
   bool operator==(const DiscoInfo&) const = default;
 };
 
-// Of <query xmlns='http://jabber.org/protocol/disco#info'/>. The error is `invalid` for what XEP-0115 5.4
-// calls ill-formed (an identity, feature or form type that comes twice) and for an identity without category
-// or type. What is no form, or one without a hidden FORM_TYPE, is left out.
-Result<DiscoInfo> parse_disco_info(const xml::Element& query);
+// What XEP-0115 5.4 calls ill-formed: an identity, feature or form type that comes twice. Such an answer
+// proves nothing about a hash, but is good enough for who only wants to know what is in it.
+enum class Repeated : std::uint8_t { refused, dropped };
+
+// Of <query xmlns='http://jabber.org/protocol/disco#info'/>. The error is `invalid` for what is repeated, and
+// for an identity without category or type. What is no form, or one without a hidden FORM_TYPE, is left out.
+Result<DiscoInfo> parse_disco_info(const xml::Element& query, Repeated repeated = Repeated::refused);
 
 // Writes the children of <query/>.
 void write(xml::Writer& writer, const DiscoInfo& info);

@@ -89,6 +89,23 @@ TEST(DiscoInfo, refuses_what_xep_0115_calls_ill_formed) {
   EXPECT_FALSE(parse("<identity category='client'/>"));
 }
 
+TEST(DiscoInfo, can_be_read_without_what_is_repeated) {
+  const std::string form =
+      "<x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'><value>t</value>"
+      "<value>u</value></field><field var='os'><value>Mac</value></field></x>";
+  const auto document = xml::parse(
+      "<query xmlns='http://jabber.org/protocol/disco#info'><identity category='client' type='pc'/>"
+      "<identity category='client' type='pc'/><feature var='b'/><feature var='a'/><feature var='b'/>" +
+      form + form + "</query>");
+  ASSERT_TRUE(document);
+  const auto info = parse_disco_info(document->root(), Repeated::dropped);
+  ASSERT_TRUE(info);
+  EXPECT_EQ(info->identities.size(), 1u);
+  EXPECT_THAT(info->features, ElementsAre("b", "a"));
+  ASSERT_EQ(info->forms.size(), 1u);
+  EXPECT_EQ(info->forms[0].form_type(), "t");
+}
+
 TEST(DiscoInfo, leaves_out_forms_without_a_hidden_type) {
   const auto info = parse(
       "<x xmlns='jabber:x:data'><field var='FORM_TYPE' type='hidden'><value>t</value></field></x>"
