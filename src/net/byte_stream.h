@@ -82,6 +82,7 @@ class ByteStream {
 
   [[nodiscard]] virtual const std::string& peer_address() const = 0;  // "127.0.0.1" or "::1", without port
   [[nodiscard]] virtual bool peer_is_loopback() const = 0;
+  [[nodiscard]] virtual std::string local_address() const = 0;  // our own end, likewise; asks the kernel
   [[nodiscard]] virtual std::size_t memory_bytes() const = 0;
 };
 

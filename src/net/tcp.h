@@ -41,6 +41,7 @@ class TcpStream final : public ByteStream, private Reactor::Watcher {
   void detach() override;
   [[nodiscard]] const std::string& peer_address() const override;
   [[nodiscard]] bool peer_is_loopback() const override;
+  [[nodiscard]] std::string local_address() const override;
   [[nodiscard]] std::size_t memory_bytes() const override;
 
  private:

@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <utility>
 
+#include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/epoll.h>
@@ -398,5 +400,15 @@ std::size_t TcpStream::memory_bytes() const {
 
 const std::string& TcpStream::peer_address() const { return state_->peer_address; }
 bool TcpStream::peer_is_loopback() const { return state_->loopback; }
+std::string TcpStream::local_address() const {
+  sockaddr_storage own{};
+  socklen_t size = sizeof own;
+  std::array<char, NI_MAXHOST> text{};
+  auto* const any = reinterpret_cast<sockaddr*>(&own);
+  if (::getsockname(state_->socket.fd, any, &size) != 0 ||
+      ::getnameinfo(any, size, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) != 0)
+    return {};
+  return text.data();
+}
 
 }  // namespace starling::net

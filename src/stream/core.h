@@ -86,6 +86,7 @@ class Core {
  private:
   std::optional<Event> on_document(xml::Document document, bool more);
   Event on_closed();
+  void show(const xml::ParseEvent& parsed) const;
 
   bool output_closed_ = false, over_ = false;
 };

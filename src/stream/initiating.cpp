@@ -148,6 +148,7 @@ class Initiating final : public Core {
       if (!mechanism.client || !is_offered(mechanism.name) || (mechanism.binds_channel && !can_bind))
         continue;
       if (mechanism.needs_encryption && !encrypted_ && !settings_.plain_without_tls) continue;
+      if (mechanism.needs_encryption && settings_.no_plaintext) continue;
       if (best == nullptr || mechanism.strength > best->strength) best = &mechanism;
     }
     if (best == nullptr)

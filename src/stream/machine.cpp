@@ -78,6 +78,7 @@ Event Core::next(std::string_view& input) {
     if (wait_ != Wait::nothing) return Waiting{};
 
     auto parsed = parser_.next(input);
+    if (settings_.tap) show(parsed);
     if (auto* document = std::get_if<xml::Document>(&parsed)) {
       if (auto event = on_document(std::move(*document), !input.empty())) return std::move(*event);
     } else if (std::holds_alternative<xml::NeedMore>(parsed)) {
@@ -93,6 +94,27 @@ Event Core::next(std::string_view& input) {
           {condition_of(error.fault), std::move(error.message),
            error.fault == xml::ParseFault::too_big ? "<stanza-too-big xmlns='urn:xmpp:errors'/>" : ""});
     }
+  }
+}
+
+void Core::show(const xml::ParseEvent& parsed) const {
+  if (const auto* document = std::get_if<xml::Document>(&parsed)) {
+    settings_.tap(document->root().bytes());
+  } else if (const auto* header = std::get_if<xml::StreamHeader>(&parsed)) {
+    std::string text = "<stream:stream";
+    for (const auto& [name, value] : {std::pair<std::string_view, const std::string&>("from", header->from),
+                                      {"to", header->to},
+                                      {"id", header->id},
+                                      {"version", header->version},
+                                      {"xml:lang", header->lang}}) {
+      if (value.empty()) continue;
+      text.append(" ").append(name).append("='");
+      xml::escape_attribute(text, value);
+      text += '\'';
+    }
+    settings_.tap(text + '>');
+  } else if (std::holds_alternative<xml::StreamClosed>(parsed)) {
+    settings_.tap("</stream:stream>");
   }
 }
 

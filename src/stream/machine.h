@@ -64,6 +64,9 @@ struct Settings {
   Jid jid;               // bare or full; its resource is asked for
   std::string password;  // prepared; empty for a stream without login
   std::string lang = "en";
+  bool no_plaintext = false;  // not by a mechanism that shows the password itself to the server
+  // Sees each element of the stream as it comes, and its header and end, for a debug log; may be empty.
+  std::function<void(std::string_view xml)> tap;
 };
 
 // --- events ---

@@ -45,6 +45,7 @@ class MemoryStream final : public net::ByteStream {
 
   [[nodiscard]] const std::string& peer_address() const override;
   [[nodiscard]] bool peer_is_loopback() const override;
+  [[nodiscard]] std::string local_address() const override { return "127.0.0.1"; }
   [[nodiscard]] std::size_t memory_bytes() const override;
 
  private:

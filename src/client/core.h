@@ -1,0 +1,149 @@
+#pragma once
+// The client without its sockets: attempts, sessions and waits one after the other, stanzas in and out,
+// requests, presence. What it dials with is handed in, so that it runs on a virtual loop in tests. Internal
+// to this room; the loop's thread.
+#include <array>
+#include <exception>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+
+#include "base/running.h"
+#include "base/task.h"
+#include "client/backoff.h"
+#include "client/client.h"
+#include "client/connection.h"
+#include "client/requests.h"
+#include "net/tls.h"
+
+namespace starling::client {
+
+// Where an attempt finds the server: each call connects to the next place, and fails when none is left.
+class Dialer {
+ public:
+  virtual ~Dialer() = default;
+  virtual Task<Result<Dialled>> next() = 0;
+};
+// `host`: "host:port" in place of the domain's own places; empty for those.
+using MakeDialer = std::function<Result<std::unique_ptr<Dialer>>(std::string host)>;
+
+class Core final : public Connection::Owner, public std::enable_shared_from_this<Core> {
+ public:
+  Core(Loop& loop, Options options);
+  ~Core();
+  void set_dialer(MakeDialer make) { make_dialer_ = std::move(make); }
+
+  void connect();
+  void close();
+  void shut_down();  // at once, without events
+  [[nodiscard]] bool ended() const { return !running_; }
+  Ended take_outcome();  // of the last run; throws what a handler threw
+
+  [[nodiscard]] Loop& loop() const { return loop_; }
+  [[nodiscard]] State state() const { return state_; }
+  [[nodiscard]] const Jid& jid() const { return jid_; }
+  [[nodiscard]] const Options& options() const { return options_; }
+  [[nodiscard]] const xml::Document& stream_features() const { return features_; }
+  [[nodiscard]] const Connection* connection() const { return connection_.get(); }
+
+  std::string send(const Message& message);
+  bool send(const Presence& presence);
+  bool send_xml(std::string_view stanza);
+  Request<StanzaPtr> request(Type type, const Jid& to, std::string_view payload, Milliseconds timeout);
+  void on_request(Type type, std::string_view name, std::string_view ns, Client::RequestHandler handler);
+  void on_own_presence(std::move_only_function<void(xml::Writer&)> writer) {
+    own_presence_.push_back(std::move(writer));
+  }
+  std::string next_id();
+
+  // Connection::Owner
+  void authenticated(std::string_view mechanism) override;
+  void ready(stream::Ready ready) override;
+  void received(xml::Document document) override;
+  void peer_closed() override;
+  void over(Ended ended) override;
+  void trace(Trace kind, std::string_view line) override;
+
+  Client::Events events;
+
+ private:
+  struct Known {  // of an available resource
+    std::string show, status;
+    bool operator==(const Known&) const = default;
+  };
+  struct Traffic {
+    std::array<std::uint64_t, 3> stanzas{};  // by Kind
+    std::uint64_t bytes = 0;
+  };
+
+  Result<void> prepare();
+  Result<std::shared_ptr<net::TlsContext>> tls_for(bool direct);
+  void begin_attempt();
+  void make_attempt(std::string host);
+  void dial();
+  Task<void> dial_next();
+  void dialled(Result<Dialled> result);
+  void drop_attempt();
+  void attempt_over(Ended ended);
+  void wait(const Ended& ended);
+  void finish(Ended ended);
+  [[nodiscard]] bool is_final(const Ended& ended) const;
+  void enter(State state);
+  void arm_tick();
+  void tick();
+  void handle_request(const StanzaPtr& iq);
+  void handle_presence(const Stanza& presence);
+  bool write(Kind kind, std::string_view stanza);
+  template <class... Args>
+  void raise(Signal<Args...>& signal, std::type_identity_t<Args>... args) {
+    trace(Trace::event, signal.name());
+    signal.emit(std::forward<Args>(args)...);
+  }
+  template <class Call>
+  void guarded(Call&& call);  // what a handler throws ends the client
+  void post(std::move_only_function<void(Core&)> job);
+
+  Loop& loop_;
+  Options options_;
+  MakeDialer make_dialer_;
+  stream::Settings settings_;
+  std::shared_ptr<net::TlsContext> tls_, direct_tls_;
+  std::minstd_rand random_;
+  Backoff backoff_;
+
+  bool running_ = false;  // begun and not over
+  bool close_asked_ = false;
+  State state_ = State::disconnected;
+  Ended outcome_;
+  std::exception_ptr thrown_;
+
+  // --- an attempt ---
+  std::uint64_t attempt_ = 0;  // what was posted for an earlier one is void
+  std::unique_ptr<Dialer> dialer_;
+  std::optional<Running<void>> dialling_;
+  bool is_dialling_ = false;
+  std::optional<Ended> last_failure_;  // of an earlier place of this attempt
+  unsigned redirects_ = 0;
+  std::shared_ptr<Connection> connection_;
+  bool authenticated_ = false, was_online_ = false, ever_online_ = false;
+  Loop::TimerId attempt_timer_ = 0, wait_timer_ = 0, close_timer_ = 0, tick_timer_ = 0;
+  std::optional<SteadyTime> pinged_at_;
+
+  // --- a session ---
+  Jid jid_;
+  xml::Document features_;
+  bool presence_sent_ = false;
+  std::map<std::string, Known, std::less<>> online_;  // by full JID
+  Requests requests_;
+  Traffic sent_, received_;
+
+  std::map<std::string, Client::RequestHandler> request_handlers_;  // by "get {namespace}name"
+  std::vector<std::move_only_function<void(xml::Writer&)>> own_presence_;
+  std::string id_prefix_;
+  std::uint64_t ids_ = 0;
+};
+
+}  // namespace starling::client

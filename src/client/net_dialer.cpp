@@ -1,0 +1,94 @@
+#include "client/net_dialer.h"
+
+#include <optional>
+
+#include "net/connector.h"
+#include "net/finder.h"
+#include "net/resolver.h"
+
+namespace starling::client {
+namespace {
+
+constexpr std::uint16_t kPort = 5222, kDirectTlsPort = 5223;
+
+class NetDialer final : public Dialer {
+ public:
+  NetDialer(net::Reactor& reactor, std::unique_ptr<net::Resolver> resolver, std::string domain,
+            std::optional<net::Target> target, net::Observer observer)
+      : reactor_(reactor),
+        resolver_(std::move(resolver)),
+        domain_(std::move(domain)),
+        target_(std::move(target)),
+        observer_(std::move(observer)) {}
+
+  Task<Result<Dialled>> next() override {
+    if (!connector_) {
+      std::vector<net::Target> targets;
+      if (target_) {
+        targets.push_back(*target_);
+      } else {
+        auto found = co_await net::find_targets(*resolver_, domain_, net::Service::client, observer_);
+        if (!found) co_return std::unexpected(std::move(found.error()));
+        targets = *std::move(found);
+      }
+      connector_.emplace(reactor_, *resolver_, std::move(targets), observer_);
+    }
+    auto connected = co_await connector_->next();
+    if (!connected) co_return std::unexpected(std::move(connected.error()));
+    co_return Dialled{std::move(connected->stream), connected->target.direct_tls};
+  }
+
+ private:
+  net::Reactor& reactor_;
+  std::unique_ptr<net::Resolver> resolver_;
+  std::string domain_;                 // A-labels
+  std::optional<net::Target> target_;  // past DNS records
+  net::Observer observer_;
+  std::optional<net::Connector> connector_;
+};
+
+Trace kind_of(net::Step step) {
+  switch (step) {
+    case net::Step::warning:
+      return Trace::warning;
+    case net::Step::dns:
+      return Trace::dns;
+    case net::Step::connecting:
+      break;
+  }
+  return Trace::info;
+}
+
+// "host:port", or a host alone (see-other-host allows it; so does a person in a hurry).
+Result<net::Target> parse_place(const std::string& place, bool direct_tls) {
+  auto endpoint = net::Endpoint::parse(place);
+  if (!endpoint) {
+    const auto port = direct_tls ? kDirectTlsPort : kPort;
+    endpoint = net::Endpoint::parse(place + ':' + std::to_string(port));
+  }
+  if (!endpoint) return std::unexpected(endpoint.error());
+  return net::Target{.host = endpoint->host, .port = endpoint->port, .direct_tls = direct_tls};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Dialer>> make_net_dialer(net::Reactor& reactor, const Options& options,
+                                                std::string host, Tracer trace) {
+  auto resolver = net::Resolver::make(reactor, {.server = options.dns_server});
+  if (!resolver) return std::unexpected(resolver.error());
+  auto domain = domain_to_ascii(options.jid.domain());
+  if (!domain) return std::unexpected(domain.error());
+  std::optional<net::Target> target;
+  if (!host.empty()) {
+    auto place = parse_place(host, options.direct_tls);
+    if (!place) return std::unexpected(place.error());
+    target = *std::move(place);
+  }
+  auto observer = [trace = std::move(trace)](net::Step step, std::string_view line) {
+    trace(kind_of(step), line);
+  };
+  return std::make_unique<NetDialer>(reactor, *std::move(resolver), *std::move(domain), std::move(target),
+                                     std::move(observer));
+}
+
+}  // namespace starling::client
