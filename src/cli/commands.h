@@ -13,4 +13,8 @@ void add_reload(CLI::App& app, Context& context);
 void add_check(CLI::App& app, Context& context);
 void add_config_reference(CLI::App& app, Context& context);
 
+// Clients of any server (tools/).
+void add_send(CLI::App& app, Context& context);
+void add_echo(CLI::App& app, Context& context);
+
 }  // namespace starling::cli

@@ -20,7 +20,17 @@ namespace starling::cli {
 
 using Json = nlohmann::json;
 
-enum Exit : int { kDone = 0, kFailed = 1, kUsage = 2, kNoServer = 3 };
+// 3 to 6 are for commands that log in to a server; 3 is also what those say that want a running one here.
+enum Exit : int {
+  kDone = 0,
+  kFailed = 1,
+  kUsage = 2,
+  kNoServer = 3,
+  kCouldNotConnect = 3,
+  kNotAuthorized = 4,
+  kTimedOut = 5,
+  kRefused = 6
+};
 
 struct Context {
   std::string data = "data";      // --data; the default can be set in the environment, STARLING_DATA

@@ -18,6 +18,7 @@ constexpr auto kSubcommands = {
     &starling::cli::add_user,   &starling::cli::add_status,
     &starling::cli::add_reload, &starling::cli::add_sessions,
     &starling::cli::add_kick,   &starling::cli::add_config_reference,
+    &starling::cli::add_send,   &starling::cli::add_echo,
 };
 
 // CLI11 says that a subcommand is missing when one is misspelt.

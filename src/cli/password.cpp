@@ -74,6 +74,11 @@ Result<std::string> read_password_line(int descriptor) {
   return line;
 }
 
+Result<std::string> ask_password(int descriptor, const std::string& what) {
+  const Silence silence(descriptor);
+  return ask(descriptor, what);
+}
+
 Result<std::string> ask_password_twice(int descriptor, const std::string& what) {
   const Silence silence(descriptor);
   auto first = ask(descriptor, what);

@@ -1,0 +1,75 @@
+// starling send: logs in, sends one message, and leaves.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/tools/tool.h"
+#include "xml/namespaces.h"
+
+namespace starling::cli {
+namespace {
+
+struct Options {
+  std::string to, text, subject, type = "chat";
+};
+
+// The server has taken the message when it has answered a request that was sent after it (RFC 6120 10.1); an
+// error that the message itself met has come by then.
+Task<int> send(client::Client& client, const Context& context, client::Message message) {
+  std::optional<StanzaError> refused;
+  std::string id;
+  client.on.message([&refused, &id](const Stanza& stanza) {
+    if (stanza.type() == Type::error && stanza.id() == id) refused = client::error_of(stanza);
+  });
+  client.send(client::Presence{});
+  id = client.send(message);
+  const auto answer = co_await client.request(Type::get, Jid(), "<ping xmlns='urn:xmpp:ping'/>");
+  if (!answer && answer.error().kind != client::RequestError::Kind::refused)
+    co_return report(context, answer.error());
+  if (refused) co_return report(context, {client::RequestError::Kind::refused, *refused, {}});
+  if (context.json)
+    print_json({{"id", id}, {"to", message.to.text()}});
+  else
+    fmt::print("Done\n");
+  co_return kDone;
+}
+
+}  // namespace
+
+void add_send(CLI::App& app, Context& context) {
+  const auto login = std::make_shared<Login>();
+  const auto options = std::make_shared<Options>();
+  auto* command = add_tool(app, context, "send", "log in, send one message and leave", login, Lifetime::once);
+  command->add_option("-t,--to", options->to, "whom to send it to")->type_name("JID")->required();
+  command->add_option("-m,--message", options->text, "the text")->type_name("TEXT")->required();
+  command->add_option("--subject", options->subject, "a subject")->type_name("TEXT");
+  command->add_option("--type", options->type, "chat, normal or headline")
+      ->check(CLI::IsMember({"chat", "normal", "headline"}))
+      ->capture_default_str();
+  command->footer(
+      "Prints Done once the server has the message. Exit codes: 0 done, 2 usage, 3 could not connect, 4 not "
+      "authorised, 5 timed out, 6 refused.\n\n"
+      "Examples:\n"
+      "  starling send -j alice@example.org -t bob@example.org -m 'Hello, Bob'\n"
+      "  STARLING_PASSWORD=... starling send -j alice@localhost --ca data/tls/self-signed.crt -t "
+      "bob@localhost -m Hi");
+  command->callback([&context, login, options] {
+    const auto to = parse_jid(context, options->to);
+    if (!to) {
+      context.exit = kUsage;
+      return;
+    }
+    const client::Message message{.to = *to,
+                                  .body = options->text,
+                                  .type = options->type == "headline" ? Type::headline
+                                          : options->type == "normal" ? Type::normal
+                                                                      : Type::chat,
+                                  .subject = options->subject};
+    context.exit = run_once(context, *login, [&context, message](client::Client& client) {
+      return send(client, context, message);
+    });
+  });
+}
+
+}  // namespace starling::cli

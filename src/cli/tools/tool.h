@@ -1,0 +1,59 @@
+#pragma once
+// What every subcommand that logs in to a server shares: options, password, debug log, signals, exit codes.
+// Main thread.
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/task.h"
+#include "cli/context.h"
+#include "client/client.h"
+
+namespace starling::cli {
+
+// Of one command line.
+struct Login {
+  std::string jid, password_file, connect, ca_file, dns_server, tls = "required";
+  bool password_stdin = false, insecure = false, direct_tls = false, plain = false;
+  bool debug = false, verbose = false;
+  double timeout = 30;  // seconds
+};
+using LoginPtr = std::shared_ptr<Login>;
+
+enum class Lifetime : std::uint8_t {
+  once,  // never reconnects, and gives up after --timeout
+  long_  // reconnects until it is interrupted
+};
+
+// Adds `name` with -j, the password's options, where and how to connect, --json, -d and -v.
+CLI::App* add_tool(CLI::App& app, Context& context, const std::string& name, const std::string& doc,
+                   const LoginPtr& login, Lifetime lifetime);
+CLI::App* add_tool(CLI::App& app, Context& context, const std::string& name, const std::string& doc,
+                   const LoginPtr& login, Lifetime lifetime, const std::string& jid_description);
+
+// What to tell a Client; asks for the password where it is to be asked for. Prints --insecure's warning.
+std::expected<client::Options, Failure> client_options(const Login& login, Lifetime lifetime);
+
+// Logs in, does `work` once in the session (a coroutine, which returns the exit code), closes, and ends. An
+// error of the connection is printed here, in one line. `work` must not outlive its captures: it is kept
+// until it has ended.
+using Work = std::function<Task<int>(client::Client&)>;
+int run_once(const Context& context, const Login& login, Work work);
+// The same for options that the caller made.
+int run_once(const Context& context, const Login& login, client::Options options, Work work);
+
+// Stays until SIGINT, SIGTERM, client.close() or an end that reconnecting does not mend. `set_up` adds
+// handlers before it connects. Says on stderr when the connection is lost.
+int run_until_interrupted(const Context& context, const Login& login,
+                          const std::function<void(client::Client&)>& set_up);
+
+// Prints why a request has failed (unless the connection's end tells it) and returns the exit code.
+int report(const Context& context, const client::RequestError& error);
+int usage(const Context& context, std::string message);
+// A JID argument; prints what is wrong with it.
+std::optional<Jid> parse_jid(const Context& context, const std::string& text);
+
+// `text` from somebody else, safe for a terminal: control characters but tab and line feed become U+FFFD.
+std::string printable(std::string_view text);
+
+}  // namespace starling::cli
