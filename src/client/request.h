@@ -37,6 +37,9 @@ inline std::unexpected<RequestError> malformed(std::string text) {
   return std::unexpected(RequestError{RequestError::Kind::malformed, {}, std::move(text)});
 }
 
+// For Request::map(), where a result is all that is asked for.
+inline Outcome<void> no_content(const StanzaPtr&) { return {}; }
+
 template <class T>
 class Request {
   struct State {

@@ -15,6 +15,8 @@
 #include "stream/machine.h"
 #include "support/memory_stream.h"
 #include "support/virtual_loop.h"
+#include "xml/namespaces.h"
+#include "xml/parser.h"
 
 namespace starling::client {
 
@@ -164,6 +166,34 @@ struct Bench {
   }
   void server_sends(std::string_view xml) {
     in_turn([&] { servers.back()->send(xml); });
+  }
+  // Answers the last stanza that the client sent, a request, in the name of whom it was sent to.
+  void answer(std::string_view content = {}, std::string_view type = "result") {
+    const auto request = xml::parse_fragment(servers.back()->stanzas.back(), ns::client).value();
+    std::string out;
+    xml::Writer(out, ns::client)
+        .open("iq")
+        .attribute("type", type)
+        .attribute("id", request.root().attribute("id").value())
+        .attribute_if("from", request.root().attribute("to").value_or(""))
+        .raw(content)
+        .close();
+    server_sends(out);
+  }
+  // What comes of the Request that `ask` returns when the answer to it has that content.
+  template <class Ask, class T = typename std::invoke_result_t<Ask>::Value>
+  Outcome<T> outcome(Ask ask, std::string_view content = {}, std::string_view type = "result") {
+    std::optional<Outcome<T>> outcome;
+    in_turn([&] { ask().then([&](Outcome<T> got) { outcome.emplace(std::move(got)); }); });
+    if (!outcome) answer(content, type);
+    return std::move(outcome).value();
+  }
+  // The kind of the error that comes of it.
+  template <class Ask>
+  std::optional<RequestError::Kind> failure(Ask ask, std::string_view content,
+                                            std::string_view type = "result") {
+    auto got = outcome(std::move(ask), content, type);
+    return got ? std::nullopt : std::optional(got.error().kind);
   }
   [[nodiscard]] bool saw(std::string_view event) const {
     return std::ranges::find(events, event) != events.end();
