@@ -52,6 +52,14 @@ class FakeServer final : public net::ByteStream::Handler {
     settings_.mechanisms = settings_.mechanisms.last(1);
     machine_ = stream::Machine(settings_);
   }
+  // The same; `element` stands among the stream's features once the client has logged in.
+  void advertise(std::string_view element) {
+    settings_.features.push_back({"",
+                                  [element](const stream::View& view, xml::Writer& writer) {
+                                    if (view.authenticated) writer.raw(element);
+                                  },
+                                  {}});
+  }
 
   std::vector<std::string> stanzas;  // as they came
   std::string bytes;                 // all of them
