@@ -60,6 +60,9 @@ State Client::state() const { return core_->state(); }
 const Jid& Client::jid() const { return core_->jid(); }
 const Options& Client::options() const { return core_->options(); }
 const xml::Document& Client::stream_features() const { return core_->stream_features(); }
+bool Client::encrypted() const {
+  return core_->connection() != nullptr && core_->connection()->stream().tls() != nullptr;
+}
 std::string Client::local_address() const {
   return core_->connection() != nullptr ? core_->connection()->stream().local_address() : std::string();
 }

@@ -118,6 +118,7 @@ class Client {
   [[nodiscard]] const Options& options() const;
   // The last <stream:features/>; of an empty document before session_start.
   [[nodiscard]] const xml::Document& stream_features() const;
+  [[nodiscard]] bool encrypted() const;             // the connection is, by TLS
   [[nodiscard]] std::string local_address() const;  // our own IP address on the connection; empty without one
 
   // --- sending: false (or an empty id) when there is no session ---

@@ -37,8 +37,18 @@ inline std::unexpected<RequestError> malformed(std::string text) {
   return std::unexpected(RequestError{RequestError::Kind::malformed, {}, std::move(text)});
 }
 
-// For Request::map(), where a result is all that is asked for.
+// For Request::map(), where a result is all that is asked for, and where `parse` reads its payload:
+//   request(...).map(content(payload::parse_software_version))
 inline Outcome<void> no_content(const StanzaPtr&) { return {}; }
+template <class T>
+auto content(Result<T> (*parse)(const xml::Element&)) {
+  return [parse](const StanzaPtr& answer) -> Outcome<T> {
+    if (answer->payload() == nullptr) return malformed("the answer is empty");
+    auto parsed = parse(*answer->payload());
+    if (!parsed) return malformed(std::move(parsed.error().message));
+    return *std::move(parsed);
+  };
+}
 
 template <class T>
 class Request {

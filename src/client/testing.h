@@ -52,6 +52,20 @@ class FakeServer final : public net::ByteStream::Handler {
     settings_.mechanisms = settings_.mechanisms.last(1);
     machine_ = stream::Machine(settings_);
   }
+  void without_tls() {
+    settings_.tls = stream::TlsPolicy::off;
+    machine_ = stream::Machine(settings_);
+  }
+  // Before the client has said anything: who does not log in may send IQs, as registration needs.
+  void register_accounts() {
+    settings_.features.push_back({"register",
+                                  [](const stream::View& view, xml::Writer& writer) {
+                                    if (!view.authenticated) writer.empty("register", ns::reg_feature);
+                                  },
+                                  [](const stream::View& view, const xml::Element& element) {
+                                    return !view.authenticated && element.name() == "iq";
+                                  }});
+  }
   // The same; `element` stands among the stream's features once the client has logged in.
   void advertise(std::string_view element) {
     settings_.features.push_back({"",
@@ -126,6 +140,8 @@ class FakeServer final : public net::ByteStream::Handler {
       bound = true;
     } else if (auto* stanza = std::get_if<stream::Received>(&event)) {
       stanzas.emplace_back(stanza->document.root().bytes());
+    } else if (auto* request = std::get_if<stream::Claimed>(&event)) {
+      stanzas.emplace_back(request->document.root().bytes());
     } else if (std::holds_alternative<stream::Closed>(event)) {
       client_closed = true;
     }
@@ -141,7 +157,7 @@ class FakeServer final : public net::ByteStream::Handler {
 struct Bench {
   explicit Bench(Options with = {}) {
     if (with.jid.empty()) with.jid = *Jid::parse("alice@example.org/balcony");
-    if (with.password.empty()) with.password = "secret";
+    if (with.password.empty() && !with.jid.is_domain()) with.password = "secret";
     with.trace = [this](Trace kind, std::string_view line) {
       if (kind == Trace::event) events.emplace_back(line);
       log.emplace_back(line);
