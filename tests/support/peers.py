@@ -4,8 +4,8 @@
         server.add_account("juliet")            # password pw-juliet
         connection = server.connect("juliet")   # a TCP connection (xmpp.Connection)
 
-All of them serve the domains `localhost` and `second.localhost` with a self-signed certificate, keep offline
-messages and allow in-band registration.
+All of them serve the domains `localhost` and `second.localhost` (or those that they are given) with a self-signed
+certificate, keep offline messages and allow in-band registration.
 """
 import os
 import shutil
@@ -38,20 +38,23 @@ def free_ports(count):
             s.close()
 
 
-def make_certificate(directory, name="cert", days=30):
-    """A self-signed certificate for both domains: NAME.pem and NAME.key in `directory`."""
+def make_certificate(directory, name="cert", days=30, domains=(DOMAIN, SECOND)):
+    """A self-signed certificate for the domains: NAME.pem and NAME.key in `directory`."""
     cert, key = Path(directory) / f"{name}.pem", Path(directory) / f"{name}.key"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-days", str(days), "-keyout", key, "-out", cert, "-subj", f"/CN={DOMAIN}",
-                    "-addext", f"subjectAltName=DNS:{DOMAIN},DNS:{SECOND}"], check=True, capture_output=True)
+                    "-days", str(days), "-keyout", key, "-out", cert, "-subj", f"/CN={domains[0]}",
+                    "-addext", "subjectAltName=" + ",".join(f"DNS:{d}" for d in domains)],
+                   check=True, capture_output=True)
     return cert, key
 
 
 class Server:
     name = "?"
     stop_signal = signal.SIGTERM
+    certificate = None  # once it has started: the file with the one that it shows
 
-    def __init__(self):
+    def __init__(self, domains=(DOMAIN, SECOND)):
+        self.domains = domains
         self.dir = Path(tempfile.mkdtemp(prefix=f"xmpp-{self.name}-"))
         self.port, self.tls_port = free_ports(2)
         self.process = None
@@ -84,8 +87,8 @@ class Server:
             time.sleep(0.02)  # between two attempts to connect
 
     def answers(self):
-        """Whether a stream opens for both domains: a listening port alone may still lack its hosts."""
-        for domain in (DOMAIN, SECOND):
+        """Whether a stream opens for each domain: a listening port alone may still lack its hosts."""
+        for domain in self.domains:
             connection = None
             try:
                 connection = xmpp.Connection("probe", ("127.0.0.1", self.port))
@@ -116,12 +119,12 @@ class Server:
         port = self.tls_port if direct_tls else self.port
         return xmpp.Connection(name, ("127.0.0.1", port), transcript)
 
-    def add_account(self, user, password=None, domain=DOMAIN):
+    def add_account(self, user, password=None, domain=None):
         """By in-band registration (XEP-0077), which every peer has."""
         deadline = time.monotonic() + 10
         connection = self.connect("registration")
         try:
-            connection.secure(domain, deadline)
+            connection.secure(domain or self.domains[0], deadline)
             answer = connection.request(
                 f"<iq type='set' id='r'><query xmlns='jabber:iq:register'><username>{user}</username>"
                 f"<password>{password or password_of(user)}</password></query></iq>", deadline)
@@ -134,11 +137,12 @@ class Server:
 class StarlingServer(Server):
     name = "starling"
 
-    def __init__(self, binary=None, settings=None):
-        super().__init__()
+    def __init__(self, domains=(DOMAIN, SECOND), binary=None, settings=None):
+        super().__init__(domains)
         self.binary = str(Path(binary or REPO / "build/release/starling").resolve())
         self.data = self.dir / "data"
-        self.settings = {"domains": f"{DOMAIN},{SECOND}", "listen.c2s": f"127.0.0.1:{self.port}",
+        self.certificate = self.data / "tls/self-signed.crt"
+        self.settings = {"domains": ",".join(domains), "listen.c2s": f"127.0.0.1:{self.port}",
                          "listen.c2s_tls": f"127.0.0.1:{self.tls_port}", "registration": "open", "limits.rate": "off"}
         self.settings.update(settings or {})
 
@@ -151,8 +155,8 @@ class StarlingServer(Server):
     def launch(self):
         self.spawn(self.command())
 
-    def add_account(self, user, password=None, domain=DOMAIN):
-        done = subprocess.run([self.binary, "user", "add", f"{user}@{domain}", "--password",
+    def add_account(self, user, password=None, domain=None):
+        done = subprocess.run([self.binary, "user", "add", f"{user}@{domain or self.domains[0]}", "--password",
                                password or password_of(user), "--data", str(self.data)], capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"user add: exit {done.returncode}: {done.stdout}{done.stderr}")
@@ -162,7 +166,9 @@ class ProsodyServer(Server):
     name = "prosody"
 
     def launch(self):
-        cert, key = make_certificate(self.dir)
+        cert, key = make_certificate(self.dir, domains=self.domains)
+        self.certificate = cert
+        hosts = "\n".join(f'VirtualHost "{domain}"' for domain in self.domains)
         config = self.dir / "prosody.cfg.lua"
         config.write_text(f"""
 run_as_root = true
@@ -186,8 +192,7 @@ c2s_stanza_size_limit = 262144
 log = {{ warn = "*console" }}
 ssl = {{ certificate = "{cert}", key = "{key}" }}
 c2s_direct_tls_ssl = {{ certificate = "{cert}", key = "{key}" }}
-VirtualHost "{DOMAIN}"
-VirtualHost "{SECOND}"
+{hosts}
 """)
         (self.dir / "data").mkdir()
         self.spawn(["prosody", "-F", "--config", config], cwd=self.dir)
@@ -198,7 +203,9 @@ class EjabberdServer(Server):
     stop_signal = signal.SIGKILL  # its data is thrown away with the directory
 
     def launch(self):
-        cert, key = make_certificate(self.dir)
+        cert, key = make_certificate(self.dir, domains=self.domains)
+        self.certificate = cert
+        hosts = ", ".join(f'"{domain}"' for domain in self.domains)
         bundle = self.dir / "bundle.pem"
         bundle.write_text(cert.read_text() + key.read_text())
         config = self.dir / "ejabberd.yml"
@@ -210,7 +217,7 @@ class EjabberdServer(Server):
         config.write_text(f"""
 loglevel: warning
 log_rotate_count: 0
-hosts: ["{DOMAIN}", "{SECOND}"]
+hosts: [{hosts}]
 certfiles: ["{bundle}"]
 auth_method: internal
 acme:
@@ -261,5 +268,6 @@ modules:
 SERVERS = {"starling": StarlingServer, "prosody": ProsodyServer, "ejabberd": EjabberdServer}
 
 
-def make_server(name, binary=None, **kw):
-    return StarlingServer(binary, **kw) if name == "starling" else SERVERS[name]()
+def make_server(name, binary=None, domains=(DOMAIN, SECOND), **kw):
+    """What more is given is for Starling alone."""
+    return StarlingServer(domains, binary, **kw) if name == "starling" else SERVERS[name](domains)
