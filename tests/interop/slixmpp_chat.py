@@ -3,95 +3,38 @@
 
   slixmpp_chat.py [--binary PATH] [--server starling|prosody|ejabberd]
 """
-import argparse
 import asyncio
-import logging
-import os
-import ssl
 import sys
 from pathlib import Path
 
-DEBIAN_PYTHON = "/usr/bin/python3"
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import peers
-
-try:
-    import slixmpp
-except ImportError:  # the package belongs to Debian's Python; another one may come first in PATH
-    if sys.executable == DEBIAN_PYTHON:
-        raise
-    os.execv(DEBIAN_PYTHON, [DEBIAN_PYTHON, *sys.argv])
-
-SECONDS = 10
-transcript = []
+import slix
+from slix import SECONDS, check, soon, until
 
 
-class Person(slixmpp.ClientXMPP):
+class Person(slix.Client):
     def __init__(self, name, resource):
-        super().__init__(f"{name}@{peers.DOMAIN}/{resource}", peers.password_of(name))
-        self.name = name
-        self.ssl_context.check_hostname = False
-        self.ssl_context.verify_mode = ssl.CERT_NONE
-        for plugin in ("xep_0030", "xep_0049", "xep_0054", "xep_0085", "xep_0092", "xep_0115", "xep_0184", "xep_0199",
-                       "xep_0202"):
-            self.register_plugin(plugin)
+        super().__init__(name, resource, ["xep_0030", "xep_0049", "xep_0054", "xep_0085", "xep_0092", "xep_0115", "xep_0184",
+                                          "xep_0199", "xep_0202"])
         self.auto_authorize = self.auto_subscribe = True
-        self.started = asyncio.Event()
-        self.ended = asyncio.Event()
         self.messages, self.receipts, self.states = asyncio.Queue(), asyncio.Queue(), asyncio.Queue()
         self.online = {}
-        self.add_event_handler("session_start", self.on_start)
         self.add_event_handler("message", self.on_message)
         self.add_event_handler("receipt_received", lambda m: self.receipts.put_nowait(m["receipt"]))
         self.add_event_handler("chatstate_composing", lambda m: self.states.put_nowait(str(m["from"])))
         self.add_event_handler("got_online", lambda p: self.online.update({str(p["from"]): p}))
         self.add_event_handler("got_offline", lambda p: self.online.pop(str(p["from"]), None))
-        self.add_event_handler("failed_all_auth", lambda _: note(self.name, "*", "login failed"))
-        self.add_event_handler("disconnected", lambda _: self.ended.set())
-        self.add_filter("in", lambda stanza: note(self.name, "<", stanza))
-        self.add_filter("out", lambda stanza: note(self.name, ">", stanza))
-
-    async def on_start(self, _):
-        self.send_presence()
-        await self.get_roster()
-        self.started.set()
 
     def on_message(self, message):
         if message["type"] in ("chat", "normal") and message["body"]:
             self.messages.put_nowait(message)
 
 
-def note(name, direction, stanza):
-    transcript.append(f"    {name:>8} {direction} {stanza}")
-    return stanza
-
-
-passed = failed = 0
-
-
-def check(what, true):
-    global passed, failed
-    passed, failed = passed + bool(true), failed + (not true)
-    print(f"{'pass' if true else 'FAIL'} {what}")
-
-
-async def until(condition):
-    """Waits for something that an event handler will have made true."""
-    async with asyncio.timeout(SECONDS):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-async def soon(awaitable):
-    return await asyncio.wait_for(awaitable, SECONDS)
-
-
 async def talk(server):
     juliet, romeo = Person("juliet", "balcony"), Person("romeo", "orchard")
-    for person in (juliet, romeo):
-        person.connect(("127.0.0.1", server.port))
-    await soon(asyncio.gather(juliet.started.wait(), romeo.started.wait()))
+    await asyncio.gather(juliet.log_in(server), romeo.log_in(server))
     check("both log in", True)
     check("both streams are encrypted", all(p.transport.get_extra_info("ssl_object") for p in (juliet, romeo)))
     check("the resource asked for is bound", juliet.boundjid.full == f"juliet@{peers.DOMAIN}/balcony")
@@ -135,8 +78,7 @@ async def talk(server):
     seen = await soon(juliet["xep_0054"].get_vcard(romeo.boundjid.bare, cached=False))
     check("a vCard is published and fetched", seen["vcard_temp"]["FN"] == "Romeo Montague")
 
-    juliet.disconnect()
-    await soon(juliet.ended.wait())
+    await juliet.log_out()
     await until(lambda: juliet.boundjid.full not in romeo.online)
     check("going offline is seen", True)
     romeo.send_message(mto="juliet@" + peers.DOMAIN, mbody="Good night", mtype="chat")
@@ -146,40 +88,9 @@ async def talk(server):
     kept = await soon(again.messages.get())
     check("a message sent meanwhile is delivered on return", kept["body"] == "Good night" and
           kept.xml.find("{urn:xmpp:delay}delay") is not None)
-    for person in (romeo, again):
-        person.disconnect()
-        await soon(person.ended.wait())
+    await asyncio.gather(romeo.log_out(), again.log_out())
     check("both streams close", True)
 
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--binary")
-    p.add_argument("--server", default="starling", choices=peers.SERVERS)
-    a = p.parse_args()
-    logging.basicConfig(level=logging.ERROR)
-    global failed
-    with peers.make_server(a.server, a.binary) as server:
-        for name in ("juliet", "romeo"):
-            server.add_account(name)
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
-        try:
-            loop.run_until_complete(asyncio.wait_for(talk(server), 60))
-        except (asyncio.TimeoutError, slixmpp.exceptions.XMPPError) as e:
-            failed += 1
-            print(f"FAIL after the step above: {e!r}")
-        finally:
-            left = asyncio.all_tasks(loop)  # slixmpp's own
-            for task in left:
-                task.cancel()
-            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-            loop.close()
-        if failed:
-            print("\n".join(transcript), server.log_tail(), sep="\n")
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(slix.main(__doc__, ["juliet", "romeo"], talk))
