@@ -199,7 +199,6 @@ std::expected<client::Options, Failure> client_options(const Login& login, Lifet
 }
 
 int run_once(const Context& context, const Login& login, Work work) {
-  Interrupts interrupts;  // before there is another thread
   auto options = client_options(login, Lifetime::once);
   if (!options) {
     print_error(context, options.error().error);
@@ -209,8 +208,8 @@ int run_once(const Context& context, const Login& login, Work work) {
 }
 
 int run_once(const Context& context, const Login& login, client::Options options, Work work) {
-  Interrupts interrupts;
   net::Reactor reactor;
+  Interrupts interrupts;  // before the client, which has a thread of its own
   client::Client client(std::move(options), reactor);
   std::optional<int> exit;
   bool interrupted = false;
@@ -244,13 +243,13 @@ int run_once(const Context& context, const Login& login, client::Options options
 
 int run_until_interrupted(const Context& context, const Login& login,
                           const std::function<void(client::Client&)>& set_up) {
-  Interrupts interrupts;
   auto options = client_options(login, Lifetime::long_);
   if (!options) {
     print_error(context, options.error().error);
     return options.error().exit;
   }
   net::Reactor reactor;
+  Interrupts interrupts;  // before the client, which has a thread of its own
   client::Client client(*std::move(options), reactor);
   client.on.disconnected([&](const Ended& ended) {
     if (ended.why == Ended::Why::closed || ended.why == Ended::Why::not_authorized || client.ended()) return;
