@@ -14,25 +14,36 @@ struct Options {
   std::string to, text, subject, type = "chat";
 };
 
-// The server has taken the message when it has answered a request that was sent after it (RFC 6120 10.1); an
-// error that the message itself met has come by then.
-Task<int> send(client::Client& client, const Context& context, client::Message message) {
-  std::optional<StanzaError> refused;
+// What has become of the message. It outlives the session: the message's error may come until the stream's
+// end.
+struct Fate {
   std::string id;
-  client.on.message([&refused, &id](const Stanza& stanza) {
-    if (stanza.type() == Type::error && stanza.id() == id) refused = client::error_of(stanza);
+  bool taken = false;
+  std::optional<StanzaError> refused;
+};
+using FatePtr = std::shared_ptr<Fate>;
+
+// The server has taken the message when it has answered a request that was sent after it (RFC 6120 10.1).
+Task<int> send(client::Client& client, const Context& context, client::Message message, FatePtr fate) {
+  client.on.message([fate](const Stanza& stanza) {
+    if (stanza.type() == Type::error && stanza.id() == fate->id) fate->refused = client::error_of(stanza);
   });
   client.send(client::Presence{});
-  id = client.send(message);
+  fate->id = client.send(message);
   const auto answer = co_await client.request(Type::get, Jid(), "<ping xmlns='urn:xmpp:ping'/>");
   if (!answer && answer.error().kind != client::RequestError::Kind::refused)
     co_return report(context, answer.error());
-  if (refused) co_return report(context, {client::RequestError::Kind::refused, *refused, {}});
+  fate->taken = true;
+  co_return kDone;
+}
+
+int tell(const Context& context, const Fate& fate, const Jid& to) {
+  if (fate.refused) return report(context, {client::RequestError::Kind::refused, *fate.refused, {}});
   if (context.json)
-    print_json({{"id", id}, {"to", message.to.text()}});
+    print_json({{"id", fate.id}, {"to", to.text()}});
   else
     fmt::print("Done\n");
-  co_return kDone;
+  return kDone;
 }
 
 }  // namespace
@@ -48,7 +59,8 @@ void add_send(CLI::App& app, Context& context) {
       ->check(CLI::IsMember({"chat", "normal", "headline"}))
       ->capture_default_str();
   command->footer(
-      "Prints Done once the server has the message. Exit codes: 0 done, 2 usage, 3 could not connect, 4 not "
+      "Prints Done once the server has the message and nobody has refused it. Exit codes: 0 done, 2 usage, 3 "
+      "could not connect, 4 not "
       "authorised, 5 timed out, 6 refused.\n\n"
       "Examples:\n"
       "  starling send -j alice@example.org -t bob@example.org -m 'Hello, Bob'\n"
@@ -66,9 +78,11 @@ void add_send(CLI::App& app, Context& context) {
                                           : options->type == "normal" ? Type::normal
                                                                       : Type::chat,
                                   .subject = options->subject};
-    context.exit = run_once(context, *login, [&context, message](client::Client& client) {
-      return send(client, context, message);
+    const auto fate = std::make_shared<Fate>();
+    context.exit = run_once(context, *login, [&context, message, fate](client::Client& client) {
+      return send(client, context, message, fate);
     });
+    if (context.exit == kDone && fate->taken) context.exit = tell(context, *fate, *to);
   });
 }
 

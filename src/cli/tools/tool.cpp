@@ -12,6 +12,7 @@
 #include "base/running.h"
 #include "cli/interrupts.h"
 #include "cli/password.h"
+#include "net/tcp.h"
 
 namespace starling::cli {
 namespace {
@@ -48,6 +49,16 @@ std::string_view label(Trace kind) {
 void print_trace(bool everything, Trace kind, std::string_view line) {
   if (!everything && kind != Trace::tls && kind != Trace::info && kind != Trace::warning) return;
   fmt::print(stderr, "{}{}\n", label(kind), printable(line));
+}
+
+Error no_address(std::string_view text, const Error& why) {
+  return {why.code, fmt::format("'{}' is no address: {}", text, why.message)};
+}
+
+// What is wrong with it, before anybody is asked for a password; as the client reads it.
+std::string check_place(const std::string& place) {
+  if (net::Endpoint::parse(place) || net::Endpoint::parse(place + ":1")) return {};
+  return fmt::format("'{}' is no HOST:PORT", place);
 }
 
 Result<std::string> password_from_file(const std::string& path) {
@@ -142,7 +153,8 @@ CLI::App* add_tool(CLI::App& app, Context& context, const std::string& name, con
       ->type_name("FILE")
       ->excludes("--password-stdin");
   tool->add_option("--connect", login->connect, "connect there instead of asking DNS")
-      ->type_name("HOST:PORT");
+      ->type_name("HOST:PORT")
+      ->check(check_place);
   tool->add_flag("--direct-tls", login->direct_tls, "HOST:PORT speaks TLS from the first byte")
       ->needs("--connect");
   tool->add_option("--tls", login->tls, "required, optional or off")
@@ -151,7 +163,9 @@ CLI::App* add_tool(CLI::App& app, Context& context, const std::string& name, con
       ->capture_default_str();
   tool->add_flag("--plain", login->plain, "the password may be sent without TLS");
   tool->add_flag("--insecure", login->insecure, "accept any certificate");
-  tool->add_option("--ca", login->ca_file, "trust the certificates in FILE (PEM) as well")->type_name("FILE");
+  tool->add_option("--ca", login->ca_file, "trust the certificates in FILE (PEM) as well")
+      ->type_name("FILE")
+      ->check(CLI::ExistingFile);
   tool->add_option("--dns", login->dns_server, "ask this name server")->type_name("ADDRESS[:PORT]");
   tool->add_option("--timeout", login->timeout,
                    lifetime == Lifetime::once ? "give up after so long"
@@ -167,7 +181,7 @@ CLI::App* add_tool(CLI::App& app, Context& context, const std::string& name, con
 
 std::expected<client::Options, Failure> client_options(const Login& login, Lifetime lifetime) {
   auto jid = Jid::parse(login.jid);
-  if (!jid) return std::unexpected(Failure{kUsage, std::move(jid.error())});
+  if (!jid) return std::unexpected(Failure{kUsage, no_address(login.jid, jid.error())});
   if (jid->local().empty())
     return std::unexpected(
         Failure{kUsage, {Errc::invalid, fmt::format("'{}' is no account: expected NAME@DOMAIN", login.jid)}});
@@ -280,7 +294,7 @@ int usage(const Context& context, std::string message) {
 std::optional<Jid> parse_jid(const Context& context, const std::string& text) {
   auto jid = Jid::parse(text);
   if (jid) return *std::move(jid);
-  print_error(context, jid.error());
+  print_error(context, no_address(text, jid.error()));
   return std::nullopt;
 }
 
