@@ -61,11 +61,11 @@ Request<Disco::Answer> Disco::ask(const Jid& of, std::string_view node) {
       .map([this, of, remember](const StanzaPtr& stanza) -> Outcome<Answer> {
         const auto* query = stanza->child("query", ns::disco_info);
         if (query == nullptr) return malformed("the answer says nothing of what it is about");
-        auto strict = payload::parse_disco_info(*query);
-        auto info =
-            strict ? std::move(strict) : payload::parse_disco_info(*query, payload::Repeated::dropped);
+        auto info = payload::parse_disco_info(*query);
+        const bool well_formed = info.has_value();
+        if (!well_formed) info = payload::parse_disco_info(*query, payload::Repeated::dropped);
         if (!info) return malformed(std::move(info.error().message));
-        Answer answer{*std::move(info), strict.has_value()};
+        Answer answer{*std::move(info), well_formed};
         if (remember && query->bytes().size() <= kLargestCached) {
           client_.trace(Trace::debug, "Caching disco info result from <" + of.text() + ">.");
           cache_.put(of.text(), answer.info);

@@ -5,12 +5,8 @@
 namespace starling::client {
 
 Receipts::Receipts(Client& client)
-    : client_(client), allow_([&client, &roster = client.use<Roster>()](const Jid& sender) {
-        const auto* item = roster.find(sender);
-        return sender.same_bare(client.jid()) ||
-               (item != nullptr && (item->subscription == RosterItem::Subscription::from ||
-                                    item->subscription == RosterItem::Subscription::both));
-      }) {
+    : client_(client),
+      allow_([&roster = client.use<Roster>()](const Jid& sender) { return roster.sees_us(sender); }) {
   client.on.message([this](const Stanza& message) { arrived(message); });
 }
 

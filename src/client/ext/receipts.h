@@ -1,6 +1,6 @@
 #pragma once
 // Message Delivery Receipts (XEP-0184): asks for them, and returns them to those who may know that we are
-// there (section 8): ourselves and, of the Roster, who gets our presence. A receipt says that some client of
+// there (section 8), as Roster::sees_us() has it. A receipt says that some client of
 // theirs has the message, and no receipt says nothing (4). Whether a client returns any is known from its
 // features (6).
 #include <functional>

@@ -59,6 +59,12 @@ const RosterItem* Roster::find(const Jid& jid) const {
   return found == items_.end() ? nullptr : &found->second;
 }
 
+bool Roster::sees_us(const Jid& jid) const {
+  const auto* item = find(jid);
+  return jid.same_bare(client_.jid()) || (item != nullptr && (item->subscription == Subscription::from ||
+                                                              item->subscription == Subscription::both));
+}
+
 Request<void> Roster::get() {
   const auto& features = client_.stream_features();
   const bool versioned = !features.empty() && features.root().child("ver", ns::rosterver) != nullptr;
@@ -83,7 +89,7 @@ Outcome<void> Roster::got(const Stanza& answer, bool versioned) {
       auto item = child.is("item", ns::roster) ? parse_item(child) : std::nullopt;
       if (!item) continue;
       changed.push_back(item->jid);
-      items_.insert_or_assign(item->jid, *std::move(item));
+      items_.insert_or_assign(changed.back(), *std::move(item));
     }
     std::ranges::sort(changed);
     const auto repeated = std::ranges::unique(changed);
@@ -111,9 +117,9 @@ void Roster::pushed(const Stanza& iq, const Responder& respond) {
   if (const auto version = query.attribute("ver")) version_ = *version;
   const std::vector<Jid> changed{item->jid};
   if (element->attribute("subscription") == "remove") {
-    items_.erase(item->jid);
+    items_.erase(changed.front());
   } else {
-    items_.insert_or_assign(item->jid, *std::move(item));
+    items_.insert_or_assign(changed.front(), *std::move(item));
   }
   client_.raise(updated, changed);
 }

@@ -32,6 +32,8 @@ class Roster final : public Extension {
   Request<void> get();
   [[nodiscard]] const std::map<Jid, RosterItem>& items() const { return items_; }
   [[nodiscard]] const RosterItem* find(const Jid& jid) const;  // the contact's address, full or bare
+  // Whether he may know that we are there: ourselves, and who gets our presence. Of nobody before get().
+  [[nodiscard]] bool sees_us(const Jid& jid) const;
   // The contacts that may differ from before: all after get() (those that are gone too), one after a push.
   Signal<const std::vector<Jid>&> updated{"roster_update"};
 

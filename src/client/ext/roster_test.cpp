@@ -67,6 +67,17 @@ TEST_F(RosterTest, IsFetched) {  // R58
   EXPECT_TRUE(bench.saw("roster_update"));
 }
 
+TEST_F(RosterTest, SaysWhoMayKnowThatWeAreThere) {
+  ASSERT_TRUE(
+      get("<query xmlns='jabber:iq:roster'><item jid='a@x.y' subscription='from'/>"
+          "<item jid='b@x.y' subscription='both'/><item jid='c@x.y' subscription='to'/><item "
+          "jid='d@x.y'/></query>"));
+  for (const std::string_view who : {"a@x.y", "a@x.y/r", "b@x.y/r", "alice@example.org/phone"})
+    EXPECT_TRUE(roster.sees_us(jid(who))) << who;
+  for (const std::string_view who : {"c@x.y", "d@x.y/r", "e@x.y", "example.org", "x.y"})
+    EXPECT_FALSE(roster.sees_us(jid(who))) << who;
+}
+
 TEST_F(RosterTest, IsReplacedByAnotherAnswer) {
   ASSERT_TRUE(get(kTwo));
   ASSERT_TRUE(get("<query xmlns='jabber:iq:roster'><item jid='dave@example.org'/></query>"));
