@@ -24,6 +24,7 @@ inline constexpr std::string_view data_forms = "jabber:x:data";              // 
 inline constexpr std::string_view last = "jabber:iq:last";                   // XEP-0012
 inline constexpr std::string_view private_xml = "jabber:iq:private";         // XEP-0049
 inline constexpr std::string_view vcard = "vcard-temp";                      // XEP-0054
+inline constexpr std::string_view oob = "jabber:x:oob";                      // XEP-0066
 inline constexpr std::string_view reg = "jabber:iq:register";                // XEP-0077
 inline constexpr std::string_view reg_feature = "http://jabber.org/features/iq-register";
 inline constexpr std::string_view chat_states = "http://jabber.org/protocol/chatstates";        // XEP-0085
