@@ -90,6 +90,9 @@ bool HeaderParser::declare(std::string_view prefix, std::string_view ns) {
   if (std::string_view what = declaration_fault(prefix, ns); !what.empty()) {
     return fail(ParseFault::not_well_formed, std::string(what));
   }
+  if (ns.size() > kMaxNamespaceBytes)
+    return fail(ParseFault::policy_violation,
+                fmt::format("a namespace is longer than {} bytes", kMaxNamespaceBytes));
   if (prefix.empty()) {
     scope_.default_ns = ns;
   } else {

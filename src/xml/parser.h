@@ -16,6 +16,9 @@ namespace starling::xml {
 
 // Trees are walked recursively, so there is a depth that no configuration exceeds.
 inline constexpr std::size_t kMaxDepth = 1000;
+// Writer::copy() declares an element's namespace anew wherever it has to. Without a bound, one long name that
+// is used ten thousand times would make gigabytes of a stanza.
+inline constexpr std::size_t kMaxNamespaceBytes = 512;
 
 struct Limits {
   std::size_t element_bytes = 262144;  // one top-level element, tags included

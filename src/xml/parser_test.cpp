@@ -357,6 +357,15 @@ TEST(StreamParser, ManyPrefixesInScopeAreRefused) {
   EXPECT_EQ(fault_in_stream(text), "policy_violation");
 }
 
+TEST(StreamParser, LongNamespacesAreRefused) {
+  const std::string longest(512, 'u');
+  document(fmt::format("<a xmlns:x='{0}'><b xmlns='{0}'/></a>", longest));
+  EXPECT_EQ(fault_in_stream(fmt::format("<a xmlns:x='{}u'/>", longest)), "policy_violation");
+  EXPECT_EQ(fault_in_stream(fmt::format("<a><b xmlns='{}u'/></a>", longest)), "policy_violation");
+  EXPECT_EQ(fault_of(fmt::format("<s xmlns:x='{}u'>", longest)), "policy_violation");
+  EXPECT_EQ(fault_of(fmt::format("<s xmlns='{}u'>", longest)), "policy_violation");
+}
+
 TEST(StreamParser, AnIdleStreamHoldsNoParser) {
   StreamParser parser;
   std::string_view input = kHeader;

@@ -217,6 +217,11 @@ bool TreeBuilder::declare(std::string_view prefix, std::string_view ns) {
     fail(ParseFault::not_well_formed, std::string(what));
     return false;
   }
+  if (ns.size() > kMaxNamespaceBytes) {
+    fail(ParseFault::policy_violation,
+         fmt::format("a namespace is longer than {} bytes", kMaxNamespaceBytes));
+    return false;
+  }
   const std::size_t depth = frames_.size() - 1;
   std::string_view kept = interned(ns);
   if (kept.empty()) kept = arena_->copy(ns);
