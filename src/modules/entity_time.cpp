@@ -1,6 +1,6 @@
 // XEP-0202 Entity Time (sections 2 and 3), in the format of XEP-0082. The offset is always that of UTC: where
 // the server stands is nobody's business (section 6). Known gaps: none.
-#include <fmt/chrono.h>
+#include "payload/entity_time.h"
 
 #include "server/module.h"
 #include "xml/namespaces.h"
@@ -23,13 +23,9 @@ class EntityTime final : public Module {
   void attach(Registry& registry) override {
     registry.on_iq(Type::get, Target::host, Access::anyone, ns::time, "time",
                    [&loop = registry.context().loop()](const IqRequest&) -> IqReply {
-                     const std::time_t now = std::chrono::system_clock::to_time_t(loop.wall());
                      std::string answer;
-                     xml::Writer(answer, ns::client)
-                         .open("time", ns::time)
-                         .leaf("tzo", "+00:00")
-                         .leaf("utc", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now)))
-                         .close();
+                     xml::Writer writer(answer, ns::client);
+                     write(writer, payload::EntityTime{.utc = loop.wall()});
                      return answer;
                    });
   }

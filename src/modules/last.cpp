@@ -2,6 +2,7 @@
 // what words it left (section 3), for those who get its presence. Known gaps: a request to a full JID goes to
 // the client, which answers for itself (section 4).
 #include "modules/refuse.h"
+#include "payload/last_activity.h"
 #include "xml/namespaces.h"
 
 namespace starling::modules {
@@ -9,20 +10,13 @@ namespace {
 
 using namespace server;
 
-std::string answer(std::int64_t seconds, std::string_view status = {}) {
+std::string answer(std::chrono::nanoseconds ago, std::string_view status = {}) {
+  using std::chrono::seconds;
   std::string text;
-  xml::Writer(text, ns::client)
-      .open("query", ns::last)
-      .attribute("seconds", std::to_string(std::max<std::int64_t>(seconds, 0)))
-      .text(status)
-      .close();
+  xml::Writer writer(text, ns::client);
+  write(writer, payload::LastActivity{.ago = std::max(std::chrono::floor<seconds>(ago), seconds(0)),
+                                      .status = std::string(status)});
   return text;
-}
-
-template <class Clock, class Duration>
-std::int64_t in_seconds(std::chrono::time_point<Clock, Duration> since,
-                        std::chrono::time_point<Clock, Duration> now) {
-  return std::chrono::floor<std::chrono::seconds>(now - since).count();
 }
 
 class Last final : public Module {
@@ -39,17 +33,17 @@ class Last final : public Module {
     Context& context = registry.context();
     registry.on_iq(Type::get, Target::host, Access::anyone, ns::last, "query",
                    [&context](const IqRequest&) -> IqReply {
-                     return answer(in_seconds(context.started_at(), context.loop().now()));
+                     return answer(context.loop().now() - context.started_at());
                    });
     registry.on_iq(Type::get, Target::account, Access::anyone, ns::last, "query",
                    [&context](const IqRequest& request) -> IqReply {
                      const Account& account = *request.account;
                      if (!account.trusts(request.stanza->from())) return refuse(Condition::forbidden);
-                     if (!account.sessions().empty()) return answer(0);
+                     if (!account.sessions().empty()) return answer(std::chrono::seconds(0));
                      if (account.record().last_seen == 0)
                        return refuse(Condition::item_not_found, "The account was never used");
                      const WallTime left{std::chrono::seconds(account.record().last_seen)};
-                     return answer(in_seconds(left, context.loop().wall()), account.record().last_status);
+                     return answer(context.loop().wall() - left, account.record().last_status);
                    });
   }
 };

@@ -2,6 +2,7 @@
 // that to us). Known gaps: none.
 #include "server/version.h"
 
+#include "payload/software_version.h"
 #include "server/module.h"
 #include "xml/namespaces.h"
 
@@ -21,16 +22,14 @@ class Version final : public Module {
   }
 
   void attach(Registry& registry) override {
-    registry.on_iq(Type::get, Target::host, Access::anyone, ns::version, "query",
-                   [](const IqRequest&) -> IqReply {
-                     std::string answer;
-                     xml::Writer(answer, ns::client)
-                         .open("query", ns::version)
-                         .leaf("name", "Starling")
-                         .leaf("version", kVersion)
-                         .close();
-                     return answer;
-                   });
+    registry.on_iq(
+        Type::get, Target::host, Access::anyone, ns::version, "query", [](const IqRequest&) -> IqReply {
+          std::string answer;
+          xml::Writer writer(answer, ns::client);
+          write(writer,
+                payload::SoftwareVersion{.name = "Starling", .version = std::string(kVersion), .os = {}});
+          return answer;
+        });
   }
 };
 

@@ -219,11 +219,6 @@ Result<SensorAccepted> parse_accepted(const xml::Element& element, std::int32_t 
   return SensorAccepted{.seqnr = seqnr, .queued = *queued};
 }
 
-SensorRejected parse_rejected(const xml::Element& element, std::int32_t seqnr) {
-  const xml::Element* error = element.child("error", ns::sensor_data);
-  return {.seqnr = seqnr, .error = std::string(error != nullptr ? error->text() : std::string_view())};
-}
-
 // --- writing ---
 
 xml::Writer& open(xml::Writer& writer, std::string_view name, std::int32_t seqnr) {
@@ -272,7 +267,7 @@ Result<SensorMessage> parse_sensor_message(const xml::Element& element) {
   if (!seqnr) return fail(Errc::invalid, "seqnr is missing, or no number");
   if (name == "req") return parse_request(element, *seqnr);
   if (name == "accepted") return parse_accepted(element, *seqnr);
-  if (name == "rejected") return parse_rejected(element, *seqnr);
+  if (name == "rejected") return SensorRejected{*seqnr, std::string(child_text(element, "error"))};
   if (name == "started") return SensorStarted{*seqnr};
   if (name == "fields") return parse_fields(element, *seqnr);
   if (name == "failure") return parse_failure(element, *seqnr);

@@ -123,10 +123,14 @@ std::optional<DateTime> scan_date_time(std::string_view text) {
 
 std::unexpected<Error> no_timestamp() { return fail(Errc::invalid, "this is no date and time of XEP-0082"); }
 
+// The range is that of whole years, so that what is read can be written and read again.
 Result<WallTime> to_wall(const DateTime& value, minutes east) {
-  const int year = static_cast<int>(value.date.year());
-  if (year < 1678 || year > 2261) return fail(Errc::invalid, "a time is out of range");
-  return WallTime(std::chrono::sys_days(value.date) + value.time - east);
+  using namespace std::chrono_literals;
+  const auto day = std::chrono::sys_days(value.date);
+  const auto second = day + std::chrono::floor<seconds>(value.time) - east;
+  if (second < std::chrono::sys_days(1678y / 1 / 1) || second >= std::chrono::sys_days(2262y / 1 / 1))
+    return fail(Errc::invalid, "a time is out of range");
+  return day + value.time - east;
 }
 
 }  // namespace

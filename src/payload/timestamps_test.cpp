@@ -98,8 +98,15 @@ TEST(Timestamps, are_written_in_utc) {
   EXPECT_EQ(timestamp(WallTime(-1ms)), "1969-12-31T23:59:59.999Z");
   EXPECT_EQ(timestamp(WallTime(-1ms), 0), "1969-12-31T23:59:59Z");
   EXPECT_EQ(parse_timestamp(timestamp(time, 9)).value(), time);
-  EXPECT_EQ(timestamp(parse_timestamp("1678-01-01T00:00:00+14:00").value()), "1677-12-31T10:00:00.000Z");
-  EXPECT_EQ(timestamp(parse_timestamp("2261-12-31T23:59:59-14:00").value()), "2262-01-01T13:59:59.000Z");
+}
+
+TEST(Timestamps, the_range_is_that_of_whole_years_in_utc) {
+  for (const auto* text : {"1678-01-01T00:00:00.000Z", "2261-12-31T23:59:59.999Z"})
+    EXPECT_EQ(timestamp(parse_timestamp(text).value()), text);
+  EXPECT_EQ(timestamp(parse_timestamp("1677-12-31T23:00:00-01:00").value()), "1678-01-01T00:00:00.000Z");
+  for (const auto* text : {"1677-12-31T23:59:59.999Z", "1678-01-01T00:00:00+00:01", "2262-01-01T00:00:00Z",
+                           "2261-12-31T24:00:00Z", "2261-12-31T23:59:59-00:01"})
+    EXPECT_FALSE(parse_timestamp(text)) << text;
 }
 
 TEST(Timestamps, zones) {

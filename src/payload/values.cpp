@@ -39,6 +39,11 @@ std::string attribute(const xml::Element& element, std::string_view name) {
   return std::string(element.attribute(name).value_or(std::string_view()));
 }
 
+std::string_view child_text(const xml::Element& element, std::string_view name) {
+  const xml::Element* child = element.child(name, element.ns());
+  return child == nullptr ? std::string_view() : child->text();
+}
+
 std::optional<bool> parse_boolean(std::string_view text) {
   text = collapsed(text);
   if (text == "true" || text == "1") return true;

@@ -11,6 +11,8 @@
 namespace starling::payload {
 
 std::string attribute(const xml::Element& element, std::string_view name);  // empty if there is none
+// Of the first child of the name in the element's own namespace; empty if there is none. Points into it.
+std::string_view child_text(const xml::Element& element, std::string_view name);
 
 std::optional<bool> parse_boolean(std::string_view text);       // "true", "1", "false", "0"
 std::optional<std::int32_t> parse_int(std::string_view text);   // in decimal, a sign allowed

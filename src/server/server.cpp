@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
-#include "server/delay.h"
+#include "payload/timestamps.h"
 #include "server/version.h"
 
 namespace starling::server {
@@ -18,10 +18,6 @@ constexpr std::size_t kDerivationThreads = 2, kDerivationQueue = 1000;
 constexpr Milliseconds kCertificateCheck{5000};
 constexpr std::chrono::milliseconds kStopCheck{5};
 constexpr int kQuietRounds = 3;
-
-std::int64_t to_ms(std::chrono::system_clock::time_point time) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
-}
 
 std::int64_t days_left(const net::CertificateStatus& certificate) {
   return std::chrono::duration_cast<std::chrono::hours>(certificate.not_after -
@@ -254,7 +250,7 @@ void Server::warn_of_expiry() {
     if (!passed) continue;
     warned_days_ = *passed;
     log::warn("the certificate for {} ends in {} days, at {}", fmt::join(certificate.names, ", "),
-              days_left(certificate), timestamp(to_ms(certificate.not_after)));
+              days_left(certificate), payload::timestamp(certificate.not_after));
   }
 }
 
@@ -300,7 +296,7 @@ Task<Json> Server::status() {
   for (const net::CertificateStatus& one : tls_now_->certificates())
     certificates.push_back({{"names", one.names},
                             {"self_signed", one.self_signed},
-                            {"ends", timestamp(to_ms(one.not_after))},
+                            {"ends", payload::timestamp(one.not_after)},
                             {"days_left", days_left(one)}});
   Json result = Json::object();
   result["version"] = kVersion;
@@ -338,7 +334,7 @@ Task<Json> Server::sessions() {
                           {"mechanism", facts.mechanism},
                           {"available", session->available()},
                           {"priority", session->priority()},
-                          {"since", timestamp(to_ms(facts.since))},
+                          {"since", payload::timestamp(facts.since)},
                           {"memory_bytes", session->link().memory_bytes()}});
         }
       }
