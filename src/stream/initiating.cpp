@@ -136,8 +136,11 @@ class Initiating final : public Core {
     };
     const bool binding_offered =
         std::ranges::any_of(names, [](std::string_view name) { return name.ends_with("-PLUS"); });
-    const bool can_bind = encrypted_ && !login_->exporter.empty() && binding_in_common(features);
-    if (!login_->exporter.empty() && binding_offered && !can_bind &&
+    // A server that announces no types is from before XEP-0440, and so from before tls-exporter too: what it
+    // binds, if anything, is tls-unique, which TLS 1.3 does not have. Section 3, rule 4 leaves this open.
+    const bool types_announced = features.child("sasl-channel-binding", ns::sasl_cb) != nullptr;
+    const bool can_bind = encrypted_ && !login_->exporter.empty() && announces(features, "tls-exporter");
+    if (!login_->exporter.empty() && binding_offered && types_announced && !can_bind &&
         !announces(features, "tls-server-end-point"))
       return give_up(
           StreamCondition::policy_violation,  // XEP-0440 section 3, rule 6
@@ -178,11 +181,6 @@ class Initiating final : public Core {
     if (types == nullptr) return false;
     return std::any_of(types->children().begin(), types->children().end(),
                        [&](const xml::Element& child) { return child.attribute("type") == type; });
-  }
-  // A server from before XEP-0440 announces no types at all: then tls-exporter is tried.
-  static bool binding_in_common(const xml::Element& features) {
-    return features.child("sasl-channel-binding", ns::sasl_cb) == nullptr ||
-           announces(features, "tls-exporter");
   }
 
   std::optional<Event> on_sasl(const xml::Element& element) {
