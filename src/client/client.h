@@ -62,7 +62,8 @@ struct Ended {
 class Responder {
  public:
   void result(std::string_view payload = {}) const;  // well-formed, in its own namespace
-  void error(const StanzaError& error) const;
+  // `beside` goes before <error/>: what earlier versions of some protocols say in its place.
+  void error(const StanzaError& error, std::string_view beside = {}) const;
 
  private:
   friend class Core;

@@ -525,8 +525,8 @@ struct Responder::State {
     }
     send(out);
   }
-  void refuse(const StanzaError& error) {
-    std::string content;
+  void refuse(const StanzaError& error, std::string_view beside = {}) {
+    std::string content(beside);
     xml::Writer writer(content, ns::client);
     write_error(writer, error);
     answer("error", content);
@@ -537,7 +537,9 @@ struct Responder::State {
 };
 
 void Responder::result(std::string_view payload) const { state_->answer("result", payload); }
-void Responder::error(const StanzaError& error) const { state_->refuse(error); }
+void Responder::error(const StanzaError& error, std::string_view beside) const {
+  state_->refuse(error, beside);
+}
 
 void Core::on_request(Type type, std::string_view name, std::string_view ns, Client::RequestHandler handler) {
   request_handlers_.insert_or_assign(handler_key(type, name, ns), std::move(handler));

@@ -24,7 +24,8 @@ struct RequestError {
   };
   Kind kind = Kind::refused;
   StanzaError error;
-  std::string text;  // for a person
+  std::string text;    // for a person
+  StanzaPtr answer{};  // of `refused`: the error as it came
 
   // One line for a person: "service-unavailable: There is no such resource".
   [[nodiscard]] std::string message() const;

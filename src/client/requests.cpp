@@ -50,7 +50,7 @@ bool Requests::take(const StanzaPtr& answer, const Jid& self) {
   if (answer->type() == Type::result) {
     resolve(answer);
   } else {
-    resolve(std::unexpected(RequestError{RequestError::Kind::refused, error_of(*answer), {}}));
+    resolve(std::unexpected(RequestError{RequestError::Kind::refused, error_of(*answer), {}, answer}));
   }
   return true;
 }
