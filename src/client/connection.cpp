@@ -52,6 +52,15 @@ std::string advice(sasl::Failure failure) {
   }
 }
 
+// "3 days, 19:16:37"
+std::string time_left(WallTime::duration left) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(left).count();
+  if (seconds < 0) return "it has expired";
+  const auto days = seconds / 86400;
+  const auto clock = fmt::format("{:02}:{:02}:{:02}", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+  return days == 0 ? clock : fmt::format("{} {}, {}", days, days == 1 ? "day" : "days", clock);
+}
+
 }  // namespace
 
 Connection::Connection(Loop& loop, Dialled dialled, Owner& owner, const stream::Settings& settings,
@@ -176,6 +185,9 @@ void Connection::tls_through() {
   awaiting_tls_ = false;
   const net::TlsInfo& info = *stream_->tls();
   owner_->trace(Trace::tls, fmt::format("Using {}, cipher {}", info.version, info.cipher));
+  if (const auto* peer = stream_->tls_peer(); peer != nullptr && peer->certificate.not_after != WallTime{})
+    owner_->trace(Trace::tls, "CERT: Time until certificate expiration: " +
+                                  time_left(peer->certificate.not_after - loop_.wall()));
   if (direct_tls_) {
     machine_.assume_tls(info.exporter_binding);
     machine_.start();
@@ -189,7 +201,11 @@ void Connection::tls_through() {
 Ended Connection::why_lost(const net::IoResult& result) const {
   const std::string_view reason =
       result.status == net::IoResult::Status::error ? result.error : "the server closed the connection";
-  if (awaiting_tls_) return {Ended::Why::could_not_connect, fmt::format("TLS failed: {}", reason)};
+  if (awaiting_tls_) {
+    if (const auto* peer = stream_->tls_peer(); peer != nullptr && !peer->refusal.empty())
+      return {Ended::Why::untrusted, peer->refusal};
+    return {Ended::Why::could_not_connect, fmt::format("TLS failed: {}", reason)};
+  }
   if (closing_ && result.status == net::IoResult::Status::closed) return {};  // without a word, but in peace
   return {machine_.view().bound ? Ended::Why::lost : Ended::Why::could_not_connect, std::string(reason)};
 }

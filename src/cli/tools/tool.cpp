@@ -135,19 +135,10 @@ Errc code_of(const client::RequestError& error) {
 }  // namespace
 
 CLI::App* add_tool(CLI::App& app, Context& context, const std::string& name, const std::string& doc,
-                   const LoginPtr& login, Lifetime lifetime) {
-  return add_tool(app, context, name, doc, login, lifetime,
-                  "the account to log in with, NAME@DOMAIN[/RESOURCE]");
-}
-
-CLI::App* add_tool(CLI::App& app, Context& context, const std::string& name, const std::string& doc,
-                   const LoginPtr& login, Lifetime lifetime, const std::string& jid_description) {
+                   const LoginPtr& login, Lifetime lifetime, const std::string& jid_doc) {
   auto* tool = app.add_subcommand(name, doc);
   tool->group("Clients");
-  tool->add_option("-j,--jid", login->jid, jid_description)
-      ->type_name("JID")
-      ->envname("STARLING_JID")
-      ->required();
+  tool->add_option("-j,--jid", login->jid, jid_doc)->type_name("JID")->envname("STARLING_JID")->required();
   tool->add_flag("--password-stdin", login->password_stdin, "read the password from the first line of stdin");
   tool->add_option("--password-file", login->password_file, "read it from the first line of FILE")
       ->type_name("FILE")
@@ -253,6 +244,21 @@ int run_once(const Context& context, const Login& login, client::Options options
   }
   if (ended.why != Ended::Why::closed) return print_end(context, login, ended);
   return exit.value_or(kFailed);
+}
+
+void add_peer(CLI::App& command, std::string& peer, const std::string& doc) {
+  command.add_option("JID", peer, doc);
+}
+
+int ask_peer(const Context& context, const Login& login, const std::string& peer,
+             const std::function<Task<int>(client::Client&, const Context&, Jid)>& ask) {
+  Jid jid;
+  if (!peer.empty()) {
+    const auto parsed = parse_jid(context, peer);
+    if (!parsed) return kUsage;
+    jid = *parsed;
+  }
+  return run_once(context, login, [&](client::Client& client) { return ask(client, context, jid); });
 }
 
 int run_until_interrupted(const Context& context, const Login& login,

@@ -27,9 +27,8 @@ enum class Lifetime : std::uint8_t {
 
 // Adds `name` with -j, the password's options, where and how to connect, --json, -d and -v.
 CLI::App* add_tool(CLI::App& app, Context& context, const std::string& name, const std::string& doc,
-                   const LoginPtr& login, Lifetime lifetime);
-CLI::App* add_tool(CLI::App& app, Context& context, const std::string& name, const std::string& doc,
-                   const LoginPtr& login, Lifetime lifetime, const std::string& jid_description);
+                   const LoginPtr& login, Lifetime lifetime,
+                   const std::string& jid_doc = "the account to log in with, NAME@DOMAIN[/RESOURCE]");
 
 // What to tell a Client; asks for the password where it is to be asked for. Prints --insecure's warning.
 std::expected<client::Options, Failure> client_options(const Login& login, Lifetime lifetime);
@@ -41,6 +40,12 @@ using Work = std::function<Task<int>(client::Client&)>;
 int run_once(const Context& context, const Login& login, Work work);
 // The same for options that the caller made.
 int run_once(const Context& context, const Login& login, client::Options options, Work work);
+
+// For commands that ask one entity something: a JID argument that may be left out, and its run. A JID that
+// was left out is an empty one.
+void add_peer(CLI::App& command, std::string& peer, const std::string& doc);
+int ask_peer(const Context& context, const Login& login, const std::string& peer,
+             const std::function<Task<int>(client::Client&, const Context&, Jid)>& ask);
 
 // Stays until SIGINT, SIGTERM, client.close() or an end that reconnecting does not mend. `set_up` adds
 // handlers before it connects. Says on stderr when the connection is lost.
