@@ -16,5 +16,16 @@ void add_config_reference(CLI::App& app, Context& context);
 // Clients of any server (tools/).
 void add_send(CLI::App& app, Context& context);
 void add_echo(CLI::App& app, Context& context);
+void add_chat(CLI::App& app, Context& context);
+void add_listen(CLI::App& app, Context& context);
+void add_ping(CLI::App& app, Context& context);
+void add_disco(CLI::App& app, Context& context);
+void add_roster(CLI::App& app, Context& context);
+void add_presence(CLI::App& app, Context& context);
+void add_vcard(CLI::App& app, Context& context);
+void add_iq(CLI::App& app, Context& context);
+void add_sensor(CLI::App& app, Context& context);
+void add_read(CLI::App& app, Context& context);
+void add_control(CLI::App& app, Context& context);
 
 }  // namespace starling::cli

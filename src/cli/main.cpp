@@ -14,11 +14,17 @@
 namespace {
 
 constexpr auto kSubcommands = {
-    &starling::cli::add_serve,  &starling::cli::add_check,
-    &starling::cli::add_user,   &starling::cli::add_status,
-    &starling::cli::add_reload, &starling::cli::add_sessions,
-    &starling::cli::add_kick,   &starling::cli::add_config_reference,
-    &starling::cli::add_send,   &starling::cli::add_echo,
+    &starling::cli::add_serve,   &starling::cli::add_check,
+    &starling::cli::add_user,    &starling::cli::add_status,
+    &starling::cli::add_reload,  &starling::cli::add_sessions,
+    &starling::cli::add_kick,    &starling::cli::add_config_reference,
+    &starling::cli::add_send,    &starling::cli::add_echo,
+    &starling::cli::add_chat,    &starling::cli::add_listen,
+    &starling::cli::add_ping,    &starling::cli::add_disco,
+    &starling::cli::add_roster,  &starling::cli::add_presence,
+    &starling::cli::add_vcard,   &starling::cli::add_iq,
+    &starling::cli::add_sensor,  &starling::cli::add_read,
+    &starling::cli::add_control,
 };
 
 // CLI11 says that a subcommand is missing when one is misspelt.
@@ -57,14 +63,17 @@ int main(int argc, char** argv) {
   log::set_level(log::Level::warn);  // of the tools; the server sets its own
   cli::Context context;
   try {
-    CLI::App app{"Starling, an XMPP server", "starling"};
+    CLI::App app{"Starling, an XMPP server and clients for any", "starling"};
     app.set_version_flag("--version", fmt::format("starling {}", server::kVersion));
     app.require_subcommand(1);
     app.get_formatter()->column_width(36);
     app.footer(
-        "Exit codes: 0 done, 1 failed, 2 usage, 3 no server runs.\n\nExamples:\n"
+        "Exit codes: 0 done, 1 failed, 2 usage, 3 no server runs or none could be connected to, 4 not "
+        "authorised, 5 "
+        "timed out,\n6 refused by the peer.\n\nExamples:\n"
         "  starling user add alice@localhost\n"
         "  starling serve --data /var/lib/starling --set domains=example.org\n"
+        "  starling send -j alice@example.org -t bob@example.org -m Hello\n"
         "`starling SUBCOMMAND --help` says more.");
     for (const auto add : kSubcommands) add(app, context);
     try {

@@ -1,0 +1,183 @@
+// starling chat: a conversation with one contact, line by line.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/tools/tool.h"
+#include "client/ext/caps.h"
+#include "client/ext/chat_states.h"
+#include "client/ext/conversation.h"
+#include "client/ext/ping.h"
+#include "client/ext/receipts.h"
+#include "client/ext/roster.h"
+
+namespace starling::cli {
+namespace {
+
+constexpr std::size_t kLongestLine = 65536;
+
+// The keyboard, or whatever stdin is, and one contact.
+class Chat final : private net::Reactor::Watcher {
+ public:
+  Chat(client::Client& client, const Context& context, Jid contact)
+      : client_(client),
+        context_(context),
+        contact_(std::move(contact)),
+        reactor_(static_cast<net::Reactor&>(client.loop())),
+        conversations_(client.use<client::Conversations>()),
+        states_(client.use<client::ChatStates>()) {
+    client.use<client::Caps>();
+    client.use<client::Ping>();
+    client.use<client::Receipts>();
+    client.on.session_start([this] { start(); });
+    client.on.message([this](const Stanza& message) { arrived(message); });
+    client.on.presence_available([this](const Stanza& presence) { announce(presence, true); });
+    client.on.got_offline([this](const Stanza& presence) { announce(presence, false); });
+  }
+  ~Chat() override { reactor_.unwatch(*this); }
+  Chat(const Chat&) = delete;
+  Chat& operator=(const Chat&) = delete;
+
+ private:
+  void start() {
+    client_.use<client::Roster>().get().then([this](const auto&) { client_.send(client::Presence{}); });
+    if (!context_.json && !reading_)
+      fmt::print(stderr, "talking to {} as {}; /help says more, Ctrl-D ends\n", contact_.text(),
+                 client_.jid().text());
+    if (!std::exchange(reading_, true)) {
+      if (!reactor_.watch(STDIN_FILENO, EPOLLIN, *this))
+        read_file();  // a file cannot be watched, and never waits
+    }
+    for (const auto& line : std::exchange(unsent_, {})) send(line);
+    if (ended_) leave();
+  }
+
+  void on_events(std::uint32_t) override {
+    std::array<char, 4096> buffer;
+    const auto got = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (got <= 0) {
+      reactor_.unwatch(*this);
+      return finish_input();
+    }
+    take(std::string_view(buffer.data(), static_cast<std::size_t>(got)));
+  }
+  void read_file() {
+    std::array<char, 4096> buffer;
+    for (;;) {
+      const auto got = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+      if (got <= 0) return finish_input();
+      take(std::string_view(buffer.data(), static_cast<std::size_t>(got)));
+    }
+  }
+  void take(std::string_view bytes) {
+    input_ += bytes;
+    for (auto end = input_.find('\n'); end != std::string::npos; end = input_.find('\n')) {
+      handle(input_.substr(0, end));
+      input_.erase(0, end + 1);
+    }
+    if (input_.size() > kLongestLine) handle(std::exchange(input_, {}));
+  }
+  void finish_input() {
+    if (!input_.empty()) handle(std::exchange(input_, {}));
+    ended_ = true;
+    if (client_.state() == client::State::online) leave();
+  }
+  // What was sent is with the server once it has answered what came after (RFC 6120 10.1).
+  void leave() {
+    client_.request(Type::get, Jid(), "<ping xmlns='urn:xmpp:ping'/>").then([this](const auto&) {
+      client_.close();
+    });
+  }
+
+  void handle(std::string line) {
+    if (line.ends_with('\r')) line.pop_back();
+    if (line.empty()) return;
+    if (line == "/quit") return client_.close();
+    if (line == "/history") {
+      for (const auto& said : history_) fmt::print("{}\n", said);
+      std::fflush(stdout);
+    } else if (line == "/help") {
+      fmt::print(stderr, "/history prints what was said, /quit ends; // begins a line with a slash\n");
+    } else if (line.starts_with('/') && !line.starts_with("//")) {
+      fmt::print(stderr, "there is no {}; /help says what there is\n", line.substr(0, line.find(' ')));
+    } else {
+      send(line.starts_with("//") ? line.substr(1) : line);
+    }
+  }
+  void send(const std::string& text) {
+    auto message = conversations_.message_to(contact_, text);
+    message.extra += states_.active_for(message.to);
+    if (client_.send(message).empty()) {
+      unsent_.push_back(text);
+      fmt::print(stderr, "there is no connection; it is sent when there is one again\n");
+      return;
+    }
+    history_.push_back("me: " + text);
+  }
+
+  void arrived(const Stanza& message) {
+    if (!message.from().same_bare(contact_)) return;
+    if (message.type() == Type::error) {
+      const auto error = client::error_of(message);
+      fmt::print(stderr, "not delivered: {}\n",
+                 printable(client::RequestError{client::RequestError::Kind::refused, error, {}}.message()));
+      return;
+    }
+    const auto body = client::body_of(message);
+    if (body.empty()) return;
+    history_.push_back(fmt::format("{}: {}", contact_.text(), printable(body)));
+    if (context_.json) return print_json({{"from", message.from().text()}, {"body", body}});
+    fmt::print("{}\n", history_.back());
+    std::fflush(stdout);
+  }
+  void announce(const Stanza& presence, bool there) const {
+    if (!presence.from().same_bare(contact_) || context_.json) return;
+    fmt::print(stderr, "{} is {}\n", presence.from().text(),
+               there ? printable(client::show_of(presence)) : std::string("offline"));
+  }
+
+  client::Client& client_;
+  const Context& context_;
+  Jid contact_;
+  net::Reactor& reactor_;
+  client::Conversations& conversations_;
+  client::ChatStates& states_;
+  std::string input_;  // less than a line
+  std::vector<std::string> history_, unsent_;
+  bool reading_ = false, ended_ = false;
+};
+
+}  // namespace
+
+void add_chat(CLI::App& app, Context& context) {
+  const auto login = std::make_shared<Login>();
+  const auto to = std::make_shared<std::string>();
+  auto* command = add_tool(app, context, "chat", "talk to somebody, line by line", login, Lifetime::long_);
+  command->add_option("-t,--to", *to, "whom to talk to")->type_name("JID")->required();
+  command->footer(
+      "Each line of stdin is a message; its end, or /quit, ends the chat. Reconnects when the connection is "
+      "lost.\n\n"
+      "Examples:\n  starling chat -j alice@example.org -t bob@example.org\n"
+      "  fortune | starling chat -j alice@example.org -t bob@example.org --password-file secret");
+  command->callback([&context, login, to] {
+    const auto contact = parse_jid(context, *to);
+    if (!contact) {
+      context.exit = kUsage;
+      return;
+    }
+    if (login->password_stdin) {
+      context.exit =
+          usage(context, "chat reads what to say from stdin; give the password with --password-file");
+      return;
+    }
+    std::optional<Chat> chat;
+    context.exit = run_until_interrupted(
+        context, *login, [&](client::Client& client) { chat.emplace(client, context, contact->to_bare()); });
+  });
+}
+
+}  // namespace starling::cli

@@ -1,0 +1,266 @@
+// starling sensor: a device that others read (XEP-0323) and control (XEP-0325).
+#include "client/ext/sensor.h"
+
+#include <random>
+#include <set>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/tools/tool.h"
+#include "client/ext/caps.h"
+#include "client/ext/control.h"
+#include "client/ext/ping.h"
+#include "client/ext/roster.h"
+
+namespace starling::cli {
+namespace {
+
+using client::Control;
+using client::Sensor;
+using payload::IotType;
+
+struct Options {
+  std::string node = "1";
+  std::vector<std::string> fields, parameters, allow;
+  std::string start = "25", random;
+};
+
+struct Range {
+  std::int64_t low = 0, high = 0;
+};
+
+struct FieldSpec {
+  std::string name, unit;
+};
+struct ParameterSpec {
+  std::string name, value;
+  IotType type = IotType::string;
+};
+
+// What the options say, checked.
+struct Plan {
+  std::string node;
+  std::vector<FieldSpec> fields;
+  std::vector<ParameterSpec> parameters;
+  std::set<std::string> allow;  // bare addresses; none: everybody
+  std::int64_t start = 0;
+  std::optional<Range> random;
+};
+
+std::optional<std::int64_t> number(std::string_view text) {
+  return payload::IotValue{IotType::long_, std::string(text)}.integer();
+}
+
+Result<Plan> read_options(const Options& options) {
+  Plan plan{.node = options.node};
+  for (const std::string& field : options.fields) {
+    const auto colon = field.find(':');
+    plan.fields.push_back(
+        {field.substr(0, colon), colon == std::string::npos ? "" : field.substr(colon + 1)});
+    if (plan.fields.back().name.empty())
+      return fail(Errc::invalid,
+                  fmt::format("--field {}: expected NAME or NAME:UNIT, such as Temperature:C", field));
+  }
+  for (const std::string& parameter : options.parameters) {
+    const auto colon = parameter.find(':');
+    const auto equals = parameter.find('=');
+    const auto type = colon == std::string::npos || equals == std::string::npos || equals < colon
+                          ? std::nullopt
+                          : payload::parse_iot_type(parameter.substr(colon + 1, equals - colon - 1));
+    if (!type)
+      return fail(
+          Errc::invalid,
+          fmt::format("--parameter {}: expected NAME:TYPE=VALUE, such as Power:boolean=true", parameter));
+    plan.parameters.push_back({parameter.substr(0, colon), parameter.substr(equals + 1), *type});
+    if (!payload::IotValue{*type, plan.parameters.back().value}.valid())
+      return fail(Errc::invalid, fmt::format("--parameter {}: '{}' is no value of type {}", parameter,
+                                             plan.parameters.back().value, to_string(*type)));
+  }
+  for (const std::string& who : options.allow) {
+    const auto jid = Jid::parse(who);
+    if (!jid) return std::unexpected(jid.error());
+    plan.allow.emplace(jid->bare());
+  }
+  const auto start = number(options.start);
+  if (!start) return fail(Errc::invalid, fmt::format("--start {}: expected a whole number", options.start));
+  plan.start = *start;
+  if (!options.random.empty()) {
+    const auto colon = options.random.find(':');
+    const auto low = number(options.random.substr(0, colon));
+    const auto high = colon == std::string::npos ? std::nullopt : number(options.random.substr(colon + 1));
+    if (!low || !high || *low > *high)
+      return fail(Errc::invalid,
+                  fmt::format("--random {}: expected LOW:HIGH, such as 30:60", options.random));
+    plan.random = Range{*low, *high};
+  }
+  return plan;
+}
+
+// One device for as long as the client lives.
+class Device {
+ public:
+  Device(client::Client& client, const Context& context, Plan plan)
+      : client_(client), context_(context), plan_(std::move(plan)), value_(plan_.start) {
+    client.use<client::Disco>().set_identity("client", "bot", "Starling sensor");
+    client.use<client::Caps>();
+    client.use<client::Ping>();
+    add_sensor();
+    add_control();
+    client.trace(client::Trace::debug, fmt::format("Device object started nodeId {}", plan_.node));
+    client.on.session_start([this] { start(); });
+    client.on.message([this](const Stanza& message) { answer(message); });
+    client.on.subscription([this](const Stanza& presence) {
+      if (presence.type() == Type::subscribe && allowed(presence.from()))
+        client_.use<client::Roster>().approve(presence.from().to_bare());
+    });
+  }
+
+ private:
+  [[nodiscard]] bool allowed(const Jid& who) const {
+    return plan_.allow.empty() || plan_.allow.contains(std::string(who.bare()));
+  }
+
+  void add_sensor() {
+    auto& sensor = client_.use<Sensor>();
+    sensor.allow = [this](const Jid& who) { return allowed(who); };
+    auto& node = sensor.add_node({.node_id = plan_.node});
+    for (const FieldSpec& field : plan_.fields)
+      node.add_field(
+          {.name = field.name, .value = {IotType::numeric, std::to_string(value_)}, .unit = field.unit});
+    node.refresh = [this](Sensor::Node& read, const Sensor::Names& wanted, const Sensor::Done& done) {
+      if (!powered_)
+        return done(fail(Errc::unavailable, "the device is switched off (its parameter Power is false)"));
+      refresh();
+      for (const std::string& name : wanted) read.set(name, std::to_string(value_));
+      print_reading(wanted);
+      done({});
+    };
+  }
+
+  void refresh() {
+    if (plan_.random) {
+      value_ = std::uniform_int_distribution<std::int64_t>(plan_.random->low, plan_.random->high)(random_);
+    } else {
+      ++value_;
+    }
+  }
+
+  void add_control() {
+    auto& control = client_.use<Control>();
+    control.allow = [this](const Jid& who) { return allowed(who); };
+    auto& node = control.add_node({.node_id = plan_.node});
+    for (const ParameterSpec& spec : plan_.parameters) {
+      values_[spec.name] = spec.value;
+      node.parameters.push_back(
+          {.name = spec.name,
+           .type = spec.type,
+           .get = [this, name = spec.name] { return values_[name]; },
+           .set = [this, name = spec.name](const payload::IotValue& value) -> Result<void> {
+             values_[name] = value.text;
+             if (name == "Power") powered_ = value.boolean().value_or(true);
+             return {};
+           }});
+      if (spec.name == "Power") powered_ = spec.value != "false" && spec.value != "0";
+    }
+    control.changed([this](const Jid& who, const payload::ControlSet& set) {
+      for (const auto& parameter : set.parameters) print_change(who, parameter);
+    });
+  }
+
+  void start() {
+    client_.use<client::Roster>().get().then([this](const auto&) { client_.send(client::Presence{}); });
+    if (context_.json)
+      print_json({{"kind", "ready"}, {"jid", client_.jid().text()}, {"node", plan_.node}});
+    else
+      fmt::print(stderr, "sensor {} as {}; Ctrl-C ends\n", plan_.node, client_.jid().text());
+  }
+
+  // To a person who tries to chat with it.
+  void answer(const Stanza& message) {
+    if (message.type() != Type::chat && message.type() != Type::normal) return;
+    if (client::body_of(message).empty() || !allowed(message.from())) return;
+    const auto& own = client_.jid().text();
+    client_.send(client::reply_to(
+        message, fmt::format("I am the sensor {} at {}. Read me by XEP-0323: starling read {}\n"
+                             "Control me by XEP-0325: starling control {} Power=false",
+                             own, client_.local_address(), own, own)));
+  }
+
+  void print_reading(const Sensor::Names& wanted) const {
+    if (context_.json) {
+      Json line{{"kind", "reading"}, {"node", plan_.node}, {"fields", Json::object()}};
+      for (const auto& name : wanted) line["fields"][name] = value_;
+      return print_json(line);
+    }
+    for (const auto& field : plan_.fields)
+      if (std::ranges::find(wanted, field.name) != wanted.end())
+        fmt::print("{} {}{}{}\n", field.name, value_, field.unit.empty() ? "" : " ", field.unit);
+    std::fflush(stdout);
+  }
+  void print_change(const Jid& who, const payload::ControlParameter& parameter) const {
+    if (context_.json)
+      return print_json({{"kind", "control"},
+                         {"from", who.text()},
+                         {"name", parameter.name},
+                         {"value", parameter.value.text}});
+    fmt::print("{}={} set by {}\n", printable(parameter.name), printable(parameter.value.text), who.text());
+    std::fflush(stdout);
+  }
+
+  client::Client& client_;
+  const Context& context_;
+  Plan plan_;
+  std::int64_t value_;
+  bool powered_ = true;
+  std::map<std::string, std::string> values_;  // of parameters
+  std::mt19937_64 random_{std::random_device{}()};
+};
+
+}  // namespace
+
+void add_sensor(CLI::App& app, Context& context) {
+  const auto login = std::make_shared<Login>();
+  const auto options = std::make_shared<Options>();
+  auto* command = add_tool(app, context, "sensor", "be a device that others read and control", login,
+                           Lifetime::long_, "the account to log in with; without a RESOURCE it is the node");
+  command->add_option("-n,--node", options->node, "the node's name")
+      ->type_name("NODE")
+      ->capture_default_str();
+  command->add_option("--field", options->fields, "a field; may be repeated (default: Temperature:C)")
+      ->type_name("NAME[:UNIT]");
+  auto* start =
+      command->add_option("--start", options->start, "the value before the first reading; each adds 1")
+          ->type_name("N")
+          ->capture_default_str();
+  command->add_option("--random", options->random, "values by chance between these two")
+      ->type_name("LOW:HIGH")
+      ->excludes(start);
+  command
+      ->add_option("--parameter", options->parameters,
+                   "what can be controlled; may be repeated (default: Power:boolean=true)")
+      ->type_name("NAME:TYPE=VALUE");
+  command->add_option("--allow", options->allow, "only this one may read and control; may be repeated")
+      ->type_name("JID");
+  command->footer(
+      "Prints each reading. Reconnects when the connection is lost; Ctrl-C ends it.\n\n"
+      "Examples:\n  starling sensor -j alice@example.org --node 1020 --start 25\n"
+      "  starling sensor -j alice@example.org --node 1020 --random 30:60 --allow bob@example.org");
+  command->callback([&context, login, options] {
+    if (options->fields.empty()) options->fields = {"Temperature:C"};
+    if (options->parameters.empty()) options->parameters = {"Power:boolean=true"};
+    auto plan = read_options(*options);
+    if (!plan) {
+      context.exit = usage(context, plan.error().message);
+      return;
+    }
+    if (login->jid.find('/') == std::string::npos) login->jid += '/' + options->node;
+    std::optional<Device> device;
+    context.exit = run_until_interrupted(
+        context, *login, [&](client::Client& client) { device.emplace(client, context, *std::move(plan)); });
+  });
+}
+
+}  // namespace starling::cli
