@@ -174,9 +174,9 @@ void add_chat(CLI::App& app, Context& context) {
           usage(context, "chat reads what to say from stdin; give the password with --password-file");
       return;
     }
-    std::optional<Chat> chat;
-    context.exit = run_until_interrupted(
-        context, *login, [&](client::Client& client) { chat.emplace(client, context, contact->to_bare()); });
+    context.exit = run_until_interrupted(context, *login, [&](client::Client& client) {
+      return std::make_shared<Chat>(client, context, contact->to_bare());
+    });
   });
 }
 

@@ -113,10 +113,13 @@ int run(const Context& context, const Login& login, const Options& options) {
   }
   std::vector<payload::IotNode> nodes;
   for (const auto& node : options.nodes) nodes.push_back({.node_id = node});
-  return run_once(context, login, [&](client::Client& client) {
-    return settings.empty() ? show(client, context, *device, nodes)
-                            : set(client, context, *device, settings, nodes);
-  });
+  return run_once(
+      context, login,
+      [&](client::Client& client) {
+        return settings.empty() ? show(client, context, *device, nodes)
+                                : set(client, context, *device, settings, nodes);
+      },
+      [](client::Client& client) { client.use<Controller>(); });
 }
 
 }  // namespace

@@ -5,14 +5,20 @@
 
 #include "cli/commands.h"
 #include "cli/tools/tool.h"
+#include "client/ext/disco.h"
+#include "client/ext/ping.h"
+#include "client/ext/roster.h"
 
 namespace starling::cli {
 namespace {
 
-void set_up(client::Client& client, const Context& context) {
+std::shared_ptr<void> set_up(client::Client& client, const Context& context) {
+  client.use<client::Disco>();
+  client.use<client::Ping>();
+  client.use<client::Roster>();
   client.on.session_start([&client, &context] {
     client.send(client::Presence{});
-    client.request(Type::get, Jid(), "<query xmlns='jabber:iq:roster'/>").then([](const auto&) {});
+    client.use<client::Roster>().get().then([](const auto&) {});
     if (!context.json) fmt::print(stderr, "echoing as {}; Ctrl-C ends\n", client.jid().text());
   });
   client.on.message([&client, &context](const Stanza& message) {
@@ -26,6 +32,7 @@ void set_up(client::Client& client, const Context& context) {
     std::fflush(stdout);
     client.send(client::reply_to(message, fmt::format("Thanks for sending\n{}", body)));
   });
+  return nullptr;
 }
 
 }  // namespace
@@ -38,8 +45,8 @@ void add_echo(CLI::App& app, Context& context) {
       "Reconnects when the connection is lost; Ctrl-C ends it.\n\n"
       "Example:\n  starling echo -j bob@example.org");
   command->callback([&context, login] {
-    context.exit = run_until_interrupted(context, *login,
-                                         [&context](client::Client& client) { set_up(client, context); });
+    context.exit = run_until_interrupted(
+        context, *login, [&context](client::Client& client) { return set_up(client, context); });
   });
 }
 

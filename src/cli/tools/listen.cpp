@@ -46,7 +46,7 @@ void print_presence(const Context& context, const Stanza& presence) {
              status.empty() ? "" : fmt::format(" ({})", printable(status)));
 }
 
-void set_up(client::Client& client, const Context& context) {
+std::shared_ptr<void> set_up(client::Client& client, const Context& context) {
   client.use<client::Roster>();
   client.use<client::Disco>();
   client.use<client::Caps>();
@@ -63,6 +63,7 @@ void set_up(client::Client& client, const Context& context) {
     print_presence(context, presence);
     std::fflush(stdout);
   });
+  return nullptr;
 }
 
 }  // namespace
@@ -75,8 +76,8 @@ void add_listen(CLI::App& app, Context& context) {
       "A line each, with --json an object. Reconnects when the connection is lost; Ctrl-C ends it.\n\n"
       "Example:\n  starling listen -j alice@example.org --json | jq .body");
   command->callback([&context, login] {
-    context.exit = run_until_interrupted(context, *login,
-                                         [&context](client::Client& client) { set_up(client, context); });
+    context.exit = run_until_interrupted(
+        context, *login, [&context](client::Client& client) { return set_up(client, context); });
   });
 }
 

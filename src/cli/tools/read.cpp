@@ -48,8 +48,8 @@ Result<Milliseconds> parse_duration(std::string_view text) {
 }
 
 Result<Plan> read_options(const Options& options) {
-  auto device = Jid::parse(options.device);
-  if (!device) return std::unexpected(device.error());
+  auto device = read_jid(options.device);
+  if (!device) return std::unexpected(std::move(device.error()));
   if (device->is_bare())
     return fail(Errc::invalid, fmt::format("'{}' is an account, not a device: give its resource too, {}/NODE",
                                            device->text(), device->text()));
@@ -80,9 +80,14 @@ void print_fields(const SensorReader::Reading& reading) {
   std::vector<std::array<std::string, 4>> rows{{"Name", "Type", "Value", "Unit"}};
   std::vector<std::string> notes;  // before a row
   notes.emplace_back();
+  const bool several = std::ranges::adjacent_find(reading.nodes, std::not_equal_to{}, [](const auto& node) {
+                         return node.node.node_id;
+                       }) != reading.nodes.end();
+  std::optional<std::string> last;  // its data may come in several messages
   for (const auto& node : reading.nodes) {
     std::string note =
-        reading.nodes.size() > 1 ? fmt::format("Node: {}\n", printable(node.node.node_id)) : "";
+        several && last != node.node.node_id ? fmt::format("Node: {}\n", printable(node.node.node_id)) : "";
+    last = node.node.node_id;
     for (const auto& timestamp : node.timestamps)
       for (const SensorField& field : timestamp.fields) {
         rows.push_back({printable(field.name), std::string(to_string(field.value.type)),
@@ -149,6 +154,11 @@ Json to_json(const Plan& plan, const std::vector<std::string>& features,
   return json;
 }
 
+void use(client::Client& client) {
+  client.use<client::Disco>();
+  client.use<SensorReader>();
+}
+
 Task<int> read(client::Client& client, const Context& context, Plan plan) {
   const auto info = co_await client.use<client::Disco>().info(plan.device);
   if (!info) {
@@ -180,8 +190,10 @@ Task<int> read(client::Client& client, const Context& context, Plan plan) {
 // tried.
 class Periodic {
  public:
-  Periodic(client::Client& client, const Context& context, Plan plan)
-      : client_(client), context_(context), plan_(std::move(plan)) {
+  // `exit` is what the last reading came to.
+  Periodic(client::Client& client, const Context& context, Plan plan, int& exit)
+      : client_(client), context_(context), plan_(std::move(plan)), exit_(exit) {
+    use(client);
     client.on.session_start([this] {
       client_.send(client::Presence{});
       running_.emplace(start(loop()));
@@ -192,7 +204,6 @@ class Periodic {
       });
     });
   }
-  [[nodiscard]] int exit() const { return exit_; }
 
  private:
   Task<void> loop() {
@@ -215,8 +226,8 @@ class Periodic {
   client::Client& client_;
   const Context& context_;
   Plan plan_;
+  int& exit_;
   unsigned done_ = 0;
-  int exit_ = kDone;
   std::optional<Running<void>> running_;
 };
 
@@ -227,14 +238,18 @@ int run(const Context& context, const Login& login, const Options& options) {
   if (!plan) return usage(context, plan.error().message);
   if (plan->csv) fmt::print("device,node,timestamp,name,type,value,unit\n");
   if (!plan->every)
-    return run_once(context, login, [&](client::Client& client) {
-      client.send(client::Presence{});
-      return read(client, context, *plan);
-    });
-  std::optional<Periodic> periodic;
-  const int ended = run_until_interrupted(
-      context, login, [&](client::Client& client) { periodic.emplace(client, context, *plan); });
-  return ended == kDone && plan->count != 0 ? periodic->exit() : ended;
+    return run_once(
+        context, login,
+        [&](client::Client& client) {
+          client.send(client::Presence{});
+          return read(client, context, *plan);
+        },
+        use);
+  int last = kDone;
+  const int ended = run_until_interrupted(context, login, [&](client::Client& client) {
+    return std::make_shared<Periodic>(client, context, *plan, last);
+  });
+  return ended == kDone && plan->count != 0 ? last : ended;
 }
 
 }  // namespace

@@ -80,8 +80,8 @@ Result<Plan> read_options(const Options& options) {
                                              plan.parameters.back().value, to_string(*type)));
   }
   for (const std::string& who : options.allow) {
-    const auto jid = Jid::parse(who);
-    if (!jid) return std::unexpected(jid.error());
+    auto jid = read_jid(who);
+    if (!jid) return std::unexpected(std::move(jid.error()));
     plan.allow.emplace(jid->bare());
   }
   const auto start = number(options.start);
@@ -107,9 +107,9 @@ class Device {
     client.use<client::Disco>().set_identity("client", "bot", "Starling sensor");
     client.use<client::Caps>();
     client.use<client::Ping>();
+    client.use<client::Roster>();
     add_sensor();
     add_control();
-    client.trace(client::Trace::debug, fmt::format("Device object started nodeId {}", plan_.node));
     client.on.session_start([this] { start(); });
     client.on.message([this](const Stanza& message) { answer(message); });
     client.on.subscription([this](const Stanza& presence) {
@@ -257,9 +257,9 @@ void add_sensor(CLI::App& app, Context& context) {
       return;
     }
     if (login->jid.find('/') == std::string::npos) login->jid += '/' + options->node;
-    std::optional<Device> device;
-    context.exit = run_until_interrupted(
-        context, *login, [&](client::Client& client) { device.emplace(client, context, *std::move(plan)); });
+    context.exit = run_until_interrupted(context, *login, [&](client::Client& client) {
+      return std::make_shared<Device>(client, context, *std::move(plan));
+    });
   });
 }
 

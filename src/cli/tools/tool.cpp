@@ -51,10 +51,6 @@ void print_trace(bool everything, Trace kind, std::string_view line) {
   fmt::print(stderr, "{}{}\n", label(kind), printable(line));
 }
 
-Error no_address(std::string_view text, const Error& why) {
-  return {why.code, fmt::format("'{}' is no address: {}", text, why.message)};
-}
-
 // What is wrong with it, before anybody is asked for a password; as the client reads it.
 std::string check_place(const std::string& place) {
   if (net::Endpoint::parse(place) || net::Endpoint::parse(place + ":1")) return {};
@@ -171,8 +167,8 @@ CLI::App* add_tool(CLI::App& app, Context& context, const std::string& name, con
 }
 
 std::expected<client::Options, Failure> client_options(const Login& login, Lifetime lifetime) {
-  auto jid = Jid::parse(login.jid);
-  if (!jid) return std::unexpected(Failure{kUsage, no_address(login.jid, jid.error())});
+  auto jid = read_jid(login.jid);
+  if (!jid) return std::unexpected(Failure{kUsage, std::move(jid.error())});
   if (jid->local().empty())
     return std::unexpected(
         Failure{kUsage, {Errc::invalid, fmt::format("'{}' is no account: expected NAME@DOMAIN", login.jid)}});
@@ -203,19 +199,22 @@ std::expected<client::Options, Failure> client_options(const Login& login, Lifet
   return options;
 }
 
-int run_once(const Context& context, const Login& login, Work work) {
+int run_once(const Context& context, const Login& login, Work work, const Use& use) {
   auto options = client_options(login, Lifetime::once);
   if (!options) {
     print_error(context, options.error().error);
     return options.error().exit;
   }
-  return run_once(context, login, *std::move(options), std::move(work));
+  return run_once(context, login, *std::move(options), std::move(work), use);
 }
 
-int run_once(const Context& context, const Login& login, client::Options options, Work work) {
+int run_once(const Context& context, const Login& login, client::Options options, Work work, const Use& use) {
+  const Milliseconds limit(static_cast<Milliseconds::rep>(login.timeout * 1000));
+  options.close_timeout = std::min(options.close_timeout, limit);
   net::Reactor reactor;
   Interrupts interrupts;  // before the client, which has a thread of its own
   client::Client client(std::move(options), reactor);
+  if (use) use(client);
   std::optional<int> exit;
   bool interrupted = false;
   const auto carry_out = [&]() -> Task<void> {
@@ -229,7 +228,7 @@ int run_once(const Context& context, const Login& login, client::Options options
     client.close();
   });
   bool late = false;
-  reactor.run_after(Milliseconds(static_cast<Milliseconds::rep>(login.timeout * 1000)), [&] {
+  reactor.run_after(limit, [&] {
     if (exit) return;
     late = true;
     client.close();
@@ -237,7 +236,7 @@ int run_once(const Context& context, const Login& login, client::Options options
   const Ended ended = client.run();
   working.reset();
   if (interrupted) return kDone;
-  if (late && !exit) {
+  if (late) {  // whatever the work has made of that
     print_error(context,
                 {Errc::limit, fmt::format("not done within {} s; --timeout gives it longer", login.timeout)});
     return kTimedOut;
@@ -261,8 +260,7 @@ int ask_peer(const Context& context, const Login& login, const std::string& peer
   return run_once(context, login, [&](client::Client& client) { return ask(client, context, jid); });
 }
 
-int run_until_interrupted(const Context& context, const Login& login,
-                          const std::function<void(client::Client&)>& set_up) {
+int run_until_interrupted(const Context& context, const Login& login, const SetUp& set_up) {
   auto options = client_options(login, Lifetime::long_);
   if (!options) {
     print_error(context, options.error().error);
@@ -275,7 +273,7 @@ int run_until_interrupted(const Context& context, const Login& login,
     if (ended.why == Ended::Why::closed || ended.why == Ended::Why::not_authorized || client.ended()) return;
     if (!login.debug && !login.verbose) fmt::print(stderr, "starling: {}; trying again\n", ended.text);
   });
-  set_up(client);
+  const auto kept = set_up(client);
   bool interrupted = false;
   interrupts.watch(reactor, [&] {
     interrupted = true;
@@ -297,10 +295,16 @@ int usage(const Context& context, std::string message) {
   return kUsage;
 }
 
-std::optional<Jid> parse_jid(const Context& context, const std::string& text) {
+Result<Jid> read_jid(const std::string& text) {
   auto jid = Jid::parse(text);
+  if (!jid) return fail(jid.error().code, fmt::format("'{}' is no address: {}", text, jid.error().message));
+  return jid;
+}
+
+std::optional<Jid> parse_jid(const Context& context, const std::string& text) {
+  auto jid = read_jid(text);
   if (jid) return *std::move(jid);
-  print_error(context, no_address(text, jid.error()));
+  print_error(context, jid.error());
   return std::nullopt;
 }
 

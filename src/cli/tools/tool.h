@@ -37,9 +37,12 @@ std::expected<client::Options, Failure> client_options(const Login& login, Lifet
 // error of the connection is printed here, in one line. `work` must not outlive its captures: it is kept
 // until it has ended.
 using Work = std::function<Task<int>(client::Client&)>;
-int run_once(const Context& context, const Login& login, Work work);
+// Names the extensions that are needed, before the client connects.
+using Use = std::function<void(client::Client&)>;
+int run_once(const Context& context, const Login& login, Work work, const Use& use = {});
 // The same for options that the caller made.
-int run_once(const Context& context, const Login& login, client::Options options, Work work);
+int run_once(const Context& context, const Login& login, client::Options options, Work work,
+             const Use& use = {});
 
 // For commands that ask one entity something: a JID argument that may be left out, and its run. A JID that
 // was left out is an empty one.
@@ -48,14 +51,17 @@ int ask_peer(const Context& context, const Login& login, const std::string& peer
              const std::function<Task<int>(client::Client&, const Context&, Jid)>& ask);
 
 // Stays until SIGINT, SIGTERM, client.close() or an end that reconnecting does not mend. `set_up` adds
-// handlers before it connects. Says on stderr when the connection is lost.
-int run_until_interrupted(const Context& context, const Login& login,
-                          const std::function<void(client::Client&)>& set_up);
+// handlers before it connects; what it returns is kept until the client has ended, and goes before the
+// client does. Says on stderr when the connection is lost.
+using SetUp = std::function<std::shared_ptr<void>(client::Client&)>;
+int run_until_interrupted(const Context& context, const Login& login, const SetUp& set_up);
 
 // Prints why a request has failed (unless the connection's end tells it) and returns the exit code.
 int report(const Context& context, const client::RequestError& error);
 int usage(const Context& context, std::string message);
-// A JID argument; prints what is wrong with it.
+// A JID argument; the error names it.
+Result<Jid> read_jid(const std::string& text);
+// The same; prints what is wrong with it.
 std::optional<Jid> parse_jid(const Context& context, const std::string& text);
 
 // `text` from somebody else, safe for a terminal: control characters but tab and line feed become U+FFFD.
