@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""What scripts may rely on in the subcommands that log in to a server: exit codes, passwords, certificates, DNS, signals,
-reconnecting, and what each prints, as text and as JSON.
+"""What scripts may rely on in all the subcommands that log in to a server: exit codes, passwords, certificates, DNS,
+signals, reconnecting. What each of them prints is in client_commands.py.
 
   client_tools.py [--binary PATH] [-k WORDS] [-v]
 """
@@ -20,11 +20,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import cases
 import peers
 import xmpp
-from cases import DONE, USAGE, on_a_terminal, soon, test, until
+from cases import on_a_terminal, soon, test, until
 from nameserver import NameServer
-from tools import Tools
+from tools import COULD_NOT_CONNECT, DONE, NOT_AUTHORIZED, REFUSED, TIMED_OUT, USAGE, Tools, ends, says
 
-COULD_NOT_CONNECT, NOT_AUTHORIZED, TIMED_OUT, REFUSED = 3, 4, 5, 6
 JULIET, ROMEO = "juliet@localhost", "romeo@localhost"
 
 
@@ -39,21 +38,6 @@ def tools(place, *sets, accounts=("juliet", "romeo")):
     place.serve(*sets)
     place.add(*accounts)
     return Tools(place.binary, place.dir, where(place))
-
-
-def ends(done, code, *words):
-    """With that exit code and those words on stderr; returns all that it said there."""
-    assert done.returncode == code, f"exit {done.returncode}, not {code}: {done.stdout}{done.stderr}"
-    for word in words:
-        assert word in done.stderr, f"no {word!r} in {done.stderr!r}"
-    return done.stderr
-
-
-def says(done, *lines):
-    """Done, with these lines and no others on stdout, and nothing on stderr."""
-    assert done.returncode == DONE, f"exit {done.returncode}: {done.stdout}{done.stderr}"
-    assert done.stdout.splitlines() == list(lines), done.stdout
-    assert not done.stderr, done.stderr
 
 
 def send(t, *arguments, jid=JULIET, to=ROMEO, **kw):
@@ -92,15 +76,6 @@ class Listener:
 
 def unused_port():
     return peers.free_ports(1)[0]
-
-
-def heard(c, body=None):
-    """The next message, past presence and the like."""
-    while (stanza := c.expect("stanza", soon())).name != "message":
-        pass
-    found = stanza.find(xmpp.NS_CLIENT, "body")
-    assert body is None or found.text() == body, stanza.to_xml()
-    return stanza
 
 
 # -- exit codes ----------------------------------------------------------------
@@ -165,16 +140,22 @@ def what_the_peer_refuses_is_6(place):
     assert json.loads(send(t, "--json", to="nobody@localhost").stdout)["error"]["message"]
 
 
+ALL = ("send", "echo", "chat", "listen", "ping", "disco", "roster", "presence", "vcard get", "vcard set", "iq", "sensor",
+       "read", "control")
+
+
 @test
-def help_of_each_has_an_example_and_its_exit_codes(place):
+def help_of_each_has_an_example_and_the_options_of_all(place):
     for tool in ALL:
-        done = place.run(tool, "--help", data=False)
+        done = place.run(*tool.split(), "--help", data=False)
         assert done.returncode == DONE, tool
-        assert f"  starling {tool} -j " in done.stdout or f" starling {tool} " in done.stdout, f"{tool}: no example"
-        assert "xit codes" in done.stdout or tool in LONG, f"{tool}: no exit codes"
-        for option in ("--password-stdin", "--password-file", "--connect", "--ca", "--insecure", "--dns", "--timeout",
-                       "--json", "--debug"):
+        example = done.stdout + place.run(tool.split()[0], "--help", data=False).stdout
+        assert f"\n  starling {tool} " in example, f"{tool}: no example"
+        for option in ("--jid", "--password-stdin", "--password-file", "--connect", "--ca", "--insecure", "--dns",
+                       "--timeout", "--json", "--verbose", "--debug"):
             assert option in done.stdout, f"{tool}: no {option}"
+    codes = place.run("--help", data=False).stdout
+    assert all(word in codes for word in ("Exit codes", "3 ", "4 not authorised", "5 timed out", "6 refused")), codes
 
 
 # -- passwords -----------------------------------------------------------------
@@ -450,7 +431,7 @@ def sigint_while_connecting_ends_with_0_too(place):
 def one_shot_commands_do_not_come_back(place):
     t = Tools(place.binary, place.dir)
     with Listener() as listener:
-        ends(send(t, where=where(place, listener.port)), COULD_NOT_CONNECT)
+        ends(send(t, "--connect", f"127.0.0.1:{listener.port}"), COULD_NOT_CONNECT)
         assert listener.taken == 1
 
 
@@ -504,73 +485,6 @@ def a_refused_login_or_certificate_ends_long_commands_too(place):
     ends(t.run("echo", jid=ROMEO, password="wrong"), NOT_AUTHORIZED, ROMEO)
     ends(t.run("echo", jid=ROMEO, where=["--connect", f"127.0.0.1:{place.port}"]), COULD_NOT_CONNECT, "self-signed")
 
-
-# -- each of them --------------------------------------------------------------
-
-@test
-def send_delivers_the_message(place):
-    t = tools(place)
-    romeo = place.log_in("romeo")
-    romeo.send("<presence/>")
-    text = "Grüße <&> € 😀\nsecond line"
-    says(t.run("send", "-t", ROMEO, "-m", text, jid=JULIET), "Done")
-    stanza = heard(romeo, text)
-    assert stanza.get("type") == "chat" and stanza.get("from").startswith(JULIET + "/"), stanza.to_xml()
-    says(t.run("send", "-t", ROMEO, "-m", "Hi", "--subject", "Greeting", "--type", "normal", jid=JULIET + "/x"), "Done")
-    stanza = heard(romeo, "Hi")
-    assert stanza.get("type") in (None, "normal") and stanza.get("from") == JULIET + "/x", stanza.to_xml()
-    assert stanza.find(xmpp.NS_CLIENT, "subject").text() == "Greeting", stanza.to_xml()
-    found = json.loads(t.run("send", "-t", ROMEO, "-m", "Hi", "--json", jid=JULIET).stdout)
-    stanza = heard(romeo, "Hi")
-    assert found == {"id": stanza.get("id"), "to": ROMEO}, found
-
-
-@test
-def echo_answers_chat_and_normal_alone(place):
-    """R163"""
-    t = tools(place)
-    with t.start("echo", jid=ROMEO + "/bot") as echo:
-        echo.says("echoing as romeo@localhost/bot")
-        c = place.log_in("juliet", resource="x")
-        for kind in ("groupchat", "headline", "error"):
-            c.send(f"<message to='{ROMEO}/bot' type='{kind}' id='no'><body>{kind}</body></message>")
-        c.send(f"<message to='{ROMEO}/bot' type='chat' id='empty'/>")
-        for kind in ("chat", "normal"):
-            c.send(f"<message to='{ROMEO}/bot' type='{kind}' id='yes'><body>{kind}</body><thread>t</thread></message>")
-            answer = heard(c, f"Thanks for sending\n{kind}")  # the first: the others were not answered
-            assert answer.get("from") == ROMEO + "/bot" and (answer.get("type") or "normal") == kind, answer.to_xml()
-            assert answer.find(xmpp.NS_CLIENT, "thread").text() == "t", answer.to_xml()
-        echo.says("juliet@localhost/x: normal")
-        assert echo.out.splitlines() == ["juliet@localhost/x: chat", "juliet@localhost/x: normal"], echo.out
-
-
-@test
-def what_others_say_cannot_steer_the_terminal(place):
-    t = tools(place)
-    with t.start("echo", jid=ROMEO + "/bot") as echo:
-        echo.says("echoing as")
-        c = place.log_in("juliet", resource="x")
-        c.send(f"<message to='{ROMEO}/bot' type='chat'><body>a\x7fb\u009bc</body></message>")
-        heard(c)
-        echo.says("juliet@localhost/x: a")
-        assert echo.out.splitlines()[0] == "juliet@localhost/x: a\ufffdb\ufffdc", repr(echo.out)
-
-
-@test
-def echo_in_json_is_an_object_a_line(place):
-    t = tools(place)
-    with t.start("echo", "--json", "-d", jid=ROMEO + "/bot") as echo:
-        echo.says("Event triggered: session_start")
-        echo.says("jabber:iq:roster", times=2)
-        c = place.log_in("juliet", resource="x")
-        c.send(f"<message to='{ROMEO}/bot' type='chat'><body>one\ntwo</body></message>")
-        heard(c)
-        assert [json.loads(line) for line in echo.out.splitlines()] == \
-            [{"from": "juliet@localhost/x", "body": "one\ntwo"}], echo.out
-
-
-LONG = ("echo",)
-ALL = ("send", "echo")
 
 if __name__ == "__main__":
     sys.exit(cases.main(__doc__))

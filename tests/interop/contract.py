@@ -512,7 +512,8 @@ def a_login_in_the_clear_where_tls_is_optional(place):
 @test
 def user_add_asks_twice_on_a_terminal(place):
     def ask(*answers):
-        code, said = on_a_terminal([place.binary, "user", "add", "nurse@localhost", "--data", str(place.data)], *answers)
+        command = [place.binary, "user", "add", "nurse@localhost", "--data", str(place.data)]
+        code, said = on_a_terminal(command, *answers)
         assert not any(answer in said for answer in answers), f"a password was shown: {said}"
         return code
     place.serve()

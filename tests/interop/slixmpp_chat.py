@@ -16,8 +16,8 @@ from slix import SECONDS, check, soon, until
 
 class Person(slix.Client):
     def __init__(self, name, resource):
-        super().__init__(name, resource, ["xep_0030", "xep_0049", "xep_0054", "xep_0085", "xep_0092", "xep_0115", "xep_0184",
-                                          "xep_0199", "xep_0202"])
+        super().__init__(name, resource, ["xep_0030", "xep_0049", "xep_0054", "xep_0085", "xep_0092", "xep_0115",
+                                          "xep_0184", "xep_0199", "xep_0202"])
         self.auto_authorize = self.auto_subscribe = True
         self.messages, self.receipts, self.states = asyncio.Queue(), asyncio.Queue(), asyncio.Queue()
         self.online = {}
@@ -32,7 +32,7 @@ class Person(slix.Client):
             self.messages.put_nowait(message)
 
 
-async def talk(server):
+async def talk(server, _):
     juliet, romeo = Person("juliet", "balcony"), Person("romeo", "orchard")
     await asyncio.gather(juliet.log_in(server), romeo.log_in(server))
     check("both log in", True)

@@ -1,5 +1,5 @@
 """What the files of tests/interop that run the binary share: tests that are listed as they are defined, a place to run
-the binary in, and what runs them.
+the binary in, and what runs them all.
 
     @cases.test
     def a_name_that_says_what_must_be_true(place):
@@ -168,8 +168,16 @@ class Place:
             c.close()
 
 
+def heard(c, body=None):
+    """The next message that a connection gets, past presence and the like."""
+    while (stanza := c.expect("stanza", soon())).name != "message":
+        pass
+    assert body is None or stanza.find(xmpp.NS_CLIENT, "body").text() == body, stanza.to_xml()
+    return stanza
+
+
 def on_a_terminal(command, *answers, env=None):
-    """Runs it with a terminal, where it gets an answer after each question, and returns its exit code and what it said."""
+    """Runs it with a terminal, where it gets an answer after each question; returns its exit code and what it said."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(command[0], command, dict(os.environ, **(env or {})))
@@ -193,11 +201,11 @@ def on_a_terminal(command, *answers, env=None):
 def main(doc):
     """Runs the tests that have been defined; returns the exit code."""
     p = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--binary", default=str(peers.REPO / "build/release/starling"))
+    p.add_argument("--binary", help="default: build/release/starling")
     p.add_argument("-k", metavar="WORDS", default="", help="only tests whose name has these words")
     p.add_argument("-v", action="store_true", help="show tracebacks")
     a = p.parse_args()
-    Place.binary = str(Path(a.binary).resolve())
+    Place.binary = peers.binary_path(a.binary)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.stdout.reconfigure(line_buffering=True)
     passed = failed = 0

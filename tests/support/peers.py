@@ -27,6 +27,11 @@ def password_of(name):
     return "pw-" + name
 
 
+def binary_path(given=None):
+    """The starling to test: the one that was named, or the release build."""
+    return str(Path(given or REPO / "build/release/starling").resolve())
+
+
 def free_ports(count):
     sockets = [socket.socket() for _ in range(count)]
     try:
@@ -139,7 +144,7 @@ class StarlingServer(Server):
 
     def __init__(self, domains=(DOMAIN, SECOND), binary=None, settings=None):
         super().__init__(domains)
-        self.binary = str(Path(binary or REPO / "build/release/starling").resolve())
+        self.binary = binary_path(binary)
         self.data = self.dir / "data"
         self.certificate = self.data / "tls/self-signed.crt"
         self.settings = {"domains": ",".join(domains), "listen.c2s": f"127.0.0.1:{self.port}",

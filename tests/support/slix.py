@@ -1,14 +1,14 @@
-"""What the tests with slixmpp share: a client that notes everything that passes, checks that are counted, and a main that runs
-one coroutine against one server.
+"""What the tests with slixmpp share: a client that notes everything that passes, checks that are counted, and a main
+that runs one coroutine against one server.
 
-    async def play(server):
+    async def play(server, binary):
         juliet = slix.Client("juliet", "balcony", plugins=["xep_0030"])
         ...
         slix.check("she logs in", juliet.started.is_set())
     sys.exit(slix.main(__doc__, ["juliet", "romeo"], play))
 
-The package belongs to Debian's Python, so importing this starts the program again with that one where another comes first in
-PATH.
+The package belongs to Debian's Python, so importing this starts the program again with that one where another comes
+first in PATH.
 """
 import argparse
 import asyncio
@@ -88,7 +88,7 @@ async def soon(awaitable):
 
 
 def main(doc, accounts, play):
-    """Runs it with a server that has the accounts; returns the exit code."""
+    """Runs it with a server that has the accounts, and the path of our binary; returns the exit code."""
     p = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--binary")
     p.add_argument("--server", default="starling", choices=peers.SERVERS)
@@ -102,7 +102,7 @@ def main(doc, accounts, play):
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         try:
-            loop.run_until_complete(asyncio.wait_for(play(server), PLAY_SECONDS))
+            loop.run_until_complete(asyncio.wait_for(play(server, peers.binary_path(a.binary)), PLAY_SECONDS))
         except (asyncio.TimeoutError, slixmpp.exceptions.XMPPError) as e:
             failed += 1
             print(f"FAIL after the step above: {e!r}")

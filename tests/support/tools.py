@@ -17,6 +17,22 @@ import time
 import peers
 
 SECONDS = 20  # for what a test waits for
+DONE, USAGE, COULD_NOT_CONNECT, NOT_AUTHORIZED, TIMED_OUT, REFUSED = 0, 2, 3, 4, 5, 6
+
+
+def ends(done, code, *words):
+    """With that exit code and those words on stderr; returns all that it said there."""
+    assert done.returncode == code, f"exit {done.returncode}, not {code}: {done.stdout}{done.stderr}"
+    for word in words:
+        assert word in done.stderr, f"no {word!r} in {done.stderr!r}"
+    return done.stderr
+
+
+def says(done, *lines):
+    """Done, with these lines and no others on stdout, and nothing on stderr."""
+    assert done.returncode == DONE, f"exit {done.returncode}: {done.stdout}{done.stderr}"
+    assert done.stdout.splitlines() == list(lines), done.stdout
+    assert not done.stderr, done.stderr
 
 
 class Tools:
@@ -25,7 +41,8 @@ class Tools:
         self.started = 0
 
     def command(self, tool, *arguments, jid, where=None):
-        return [self.binary, tool, "-j", jid, *map(str, self.where if where is None else where), *map(str, arguments)]
+        where = self.where if where is None else where
+        return [self.binary, *tool.split(), "-j", jid, *map(str, where), *map(str, arguments)]
 
     def environment(self, jid, password, env):
         """Nothing that is set outside of the test for this program; a password of "" is none."""
@@ -64,7 +81,8 @@ class Running:
             self.process.wait()
         self.process.stdin.close()
         if kind:
-            print(f"    --- what {self.name} said\n" + "\n".join("    " + s for s in (self.out + self.err).splitlines()[-30:]))
+            said = (self.out + self.err).splitlines()[-30:]
+            print(f"    --- what {self.name} said\n" + "\n".join("    " + line for line in said))
 
     @property
     def out(self):
