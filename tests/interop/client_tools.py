@@ -19,8 +19,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import cases
 import peers
-import xmpp
-from cases import on_a_terminal, soon, test, until
+from cases import heard, on_a_terminal, test, until
 from nameserver import NameServer
 from tools import COULD_NOT_CONNECT, DONE, NOT_AUTHORIZED, REFUSED, TIMED_OUT, USAGE, Tools, ends, says
 

@@ -2,7 +2,6 @@
 requirements."""
 import json
 import re
-import signal
 import time
 
 import peers
@@ -11,7 +10,7 @@ import xmpp
 from tools import SECONDS
 
 DOMAIN = "example.org"
-ALICE, BOB = f"alice@{DOMAIN}", f"bob@{DOMAIN}"
+ALICE, BOB, CAROL = f"alice@{DOMAIN}", f"bob@{DOMAIN}", f"carol@{DOMAIN}"
 DEVICE, READER = f"{ALICE}/1020", f"{BOB}/reader"
 steps = []
 
@@ -85,13 +84,13 @@ def a_message_and_the_echo_bot(lab):
         echo.says("echoing as")
         lab.screen("send", lab.run("send", "-t", BOB, "-m", "Hello, Alice-Bob", jid=f"{ALICE}/desk"))
         echo.says("Hello, Alice-Bob")
-        with lab.start("chat", "-t", BOB, jid=f"{ALICE}/desk") as chat:
+        with lab.start("chat", "-t", BOB, jid=f"{CAROL}/desk") as chat:
             chat.says("talking to")
             chat.write("Are you there?\n")
             chat.says("Thanks for sending\nAre you there?")
             lab.screen("chat", lab.stop(chat))
 
-        c = lab.person("alice", "hand")
+        c = lab.person("carol", "hand")
         for kind in ("groupchat", "error"):
             c.send(f"<message to='{BOB}/echo' type='{kind}' id='no'><body>{kind}</body></message>")
         c.send(f"<message to='{BOB}/echo' type='normal' id='yes'><body>normal</body></message>")
@@ -104,15 +103,28 @@ def a_message_and_the_echo_bot(lab):
 
 
 @step
-def the_debug_log_of_a_message(lab):
+def the_debug_logs_of_a_message_and_the_echo_bot(lab):
     """[9, 10, 34, 35, 165-168]"""
-    done = lab.tools.run("send", "-d", "-t", BOB, "-m", "Hello, Alice-Bob", jid=f"{ALICE}/desk")
-    own = f"{ALICE}/desk"
-    lab.screen("send-debug", screens.debug_log(done.stderr, own))
-    each_stanza_once(lab, "send", done.stderr)
-    hides_the_password(lab, "send", done.stderr, "alice")
+    with lab.start("echo", "-d", jid=f"{BOB}/echo") as echo:
+        echo.says("Event triggered: changed_status")
+        echo.says("Event triggered: roster_update")
+        c = lab.person("carol", "hand")
+        c.send(f"<message to='{BOB}/echo' type='chat'><body>Hello, Alice-Bob</body></message>")
+        lab.check("the echo bot answers", body(next_message(c)) == "Thanks for sending\nHello, Alice-Bob")
+        c.close()
+        lab.check("the echo bot ends with 0", echo.interrupt() == 0, echo.err)
+    # To somebody who is away, so that no answer comes at a time of its own; nor has anything waited for Bob.
+    done = lab.tools.run("send", "-d", "-t", CAROL, "-m", "Hello, Carol", jid=f"{BOB}/desk")
+    logs_are_right(lab, "send", done.stderr, f"{BOB}/desk")
+    logs_are_right(lab, "echo", echo.err, f"{BOB}/echo")
     remaining = re.search(r"expiration: (\d+) days", done.stderr)
     lab.check("its certificate's lifetime is right", remaining and 25 <= int(remaining[1]) <= 366, done.stderr)
+
+
+def logs_are_right(lab, tool, log, own):
+    lab.screen(f"{tool}-debug", screens.debug_log(log, own))
+    each_stanza_once(lab, tool, log)
+    hides_the_password(lab, tool, log, own.partition("@")[0])
 
 
 COUNTS = r"(\d+) messages, (\d+) presences, (\d+) iqs "
@@ -192,12 +204,10 @@ def the_debug_logs_of_sensor_and_reader(lab):
         sensor.says("Event triggered: changed_status")
         done = lab.tools.run("read", "-d", DEVICE, jid=READER)
         sensor.says("<fields")
-        code = sensor.interrupt(signal.SIGINT)
+        code = sensor.interrupt()
         lab.check("the sensor ends with 0", code == 0, sensor.err)
-    for tool, log, own, name in (("sensor", sensor.err, DEVICE, "alice"), ("read", done.stderr, READER, "bob")):
-        lab.screen(f"{tool}-debug", screens.debug_log(log, own))
-        each_stanza_once(lab, tool, log)
-        hides_the_password(lab, tool, log, name)
+    logs_are_right(lab, "sensor", sensor.err, DEVICE)
+    logs_are_right(lab, "read", done.stderr, READER)
 
 
 @step
@@ -210,6 +220,6 @@ def a_sensor_is_controlled(lab):
         lab.screen("control-unknown", lab.run("control", DEVICE, "Speed=1", jid=READER))
         lab.screen("control-list", lab.run("control", DEVICE, jid=READER))
         lab.screen("control-bad", lab.run("control", DEVICE, "Level=much", jid=READER))
-        lab.screen("control-stranger", lab.run("control", DEVICE, "Power=false", jid=f"carol@{DOMAIN}/reader"))
-        lab.screen("read-stranger", lab.run("read", DEVICE, jid=f"carol@{DOMAIN}/reader"))
+        lab.screen("control-stranger", lab.run("control", DEVICE, "Power=false", jid=f"{CAROL}/reader"))
+        lab.screen("read-stranger", lab.run("read", DEVICE, jid=f"{CAROL}/reader"))
         lab.screen("sensor-controlled", lab.stop(sensor))
