@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "base/version.h"
 #include "cli/commands.h"
 #include "server/config.h"
-#include "server/version.h"
 
 namespace {
 
@@ -24,7 +24,9 @@ constexpr auto kSubcommands = {
     &starling::cli::add_roster,  &starling::cli::add_presence,
     &starling::cli::add_vcard,   &starling::cli::add_iq,
     &starling::cli::add_sensor,  &starling::cli::add_read,
-    &starling::cli::add_control,
+    &starling::cli::add_control, &starling::cli::add_register,
+    &starling::cli::add_time,    &starling::cli::add_version,
+    &starling::cli::add_last,
 };
 
 // CLI11 says that a subcommand is missing when one is misspelt.
@@ -64,7 +66,7 @@ int main(int argc, char** argv) {
   cli::Context context;
   try {
     CLI::App app{"Starling, an XMPP server and clients for any", "starling"};
-    app.set_version_flag("--version", fmt::format("starling {}", server::kVersion));
+    app.set_version_flag("--version", fmt::format("starling {}", kVersion));
     app.require_subcommand(1);
     app.get_formatter()->column_width(36);
     app.footer(

@@ -1,5 +1,5 @@
 // version, entity_time, last, limits_feature: a handler or two each.
-#include "server/version.h"
+#include "base/version.h"
 #include "support/module_bench.h"
 
 namespace starling::modules {
@@ -13,7 +13,7 @@ class SmallModulesTest : public Bench {};
 TEST_F(SmallModulesTest, version_names_the_server_and_not_its_system) {
   EXPECT_EQ(get("romeo@example.org/a", "example.org", "<query xmlns='jabber:iq:version'/>"),
             fmt::format("<query xmlns='jabber:iq:version'><name>Starling</name><version>{}</version></query>",
-                        server::kVersion));
+                        kVersion));
 }
 
 TEST_F(SmallModulesTest, time_is_told_in_utc) {

@@ -1,6 +1,6 @@
 // XEP-0092 Software Version (section 3). The operating system is not told (section 5 of the document leaves
 // that to us). Known gaps: none.
-#include "server/version.h"
+#include "base/version.h"
 
 #include "payload/software_version.h"
 #include "server/module.h"

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "base/version.h"
 #include "payload/timestamps.h"
-#include "server/version.h"
 
 namespace starling::server {
 namespace {
