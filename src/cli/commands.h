@@ -27,5 +27,9 @@ void add_iq(CLI::App& app, Context& context);
 void add_sensor(CLI::App& app, Context& context);
 void add_read(CLI::App& app, Context& context);
 void add_control(CLI::App& app, Context& context);
+void add_register(CLI::App& app, Context& context);
+void add_time(CLI::App& app, Context& context);
+void add_version(CLI::App& app, Context& context);
+void add_last(CLI::App& app, Context& context);
 
 }  // namespace starling::cli

@@ -57,22 +57,13 @@ std::string check_place(const std::string& place) {
   return fmt::format("'{}' is no HOST:PORT", place);
 }
 
-Result<std::string> password_from_file(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0)
-    return fail(Errc::io, fmt::format("cannot read the password file {}: {}", path, std::strerror(errno)));
-  auto line = read_password_line(file);
-  ::close(file);
-  return line;
-}
-
 std::expected<std::string, Failure> password_of(const Login& login) {
   const auto taken = [](Result<std::string> line) -> std::expected<std::string, Failure> {
     if (!line) return std::unexpected(Failure{kUsage, std::move(line.error())});
     return *std::move(line);
   };
   if (login.password_stdin) return taken(read_password_line(STDIN_FILENO));
-  if (!login.password_file.empty()) return taken(password_from_file(login.password_file));
+  if (!login.password_file.empty()) return taken(read_password_file(login.password_file));
   if (const char* set = std::getenv("STARLING_PASSWORD"); set != nullptr && *set != '\0')
     return std::string(set);
   if (::isatty(STDIN_FILENO) == 0)
@@ -80,7 +71,9 @@ std::expected<std::string, Failure> password_of(const Login& login) {
                                    {Errc::invalid,
                                     "there is no password: give --password-stdin, --password-file FILE or "
                                     "STARLING_PASSWORD; it is asked for only where there is a terminal"}});
-  return taken(ask_password(STDIN_FILENO, fmt::format("Password for {}", login.jid)));
+  const auto what = fmt::format("Password for {}", login.jid);
+  return taken(login.new_password ? ask_password_twice(STDIN_FILENO, what)
+                                  : ask_password(STDIN_FILENO, what));
 }
 
 int exit_of(Ended::Why why) {
@@ -129,6 +122,15 @@ Errc code_of(const client::RequestError& error) {
 }
 
 }  // namespace
+
+Result<std::string> read_password_file(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0)
+    return fail(Errc::io, fmt::format("cannot read the password file {}: {}", path, std::strerror(errno)));
+  auto line = read_password_line(file);
+  ::close(file);
+  return line;
+}
 
 CLI::App* add_tool(CLI::App& app, Context& context, const std::string& name, const std::string& doc,
                    const LoginPtr& login, Lifetime lifetime, const std::string& jid_doc) {

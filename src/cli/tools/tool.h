@@ -16,7 +16,8 @@ struct Login {
   std::string jid, password_file, connect, ca_file, dns_server, tls = "required";
   bool password_stdin = false, insecure = false, direct_tls = false, plain = false;
   bool debug = false, verbose = false;
-  double timeout = 30;  // seconds
+  bool new_password = false;  // asked for twice, where it is asked for
+  double timeout = 30;        // seconds
 };
 using LoginPtr = std::shared_ptr<Login>;
 
@@ -32,6 +33,9 @@ CLI::App* add_tool(CLI::App& app, Context& context, const std::string& name, con
 
 // What to tell a Client; asks for the password where it is to be asked for. Prints --insecure's warning.
 std::expected<client::Options, Failure> client_options(const Login& login, Lifetime lifetime);
+
+// The first line of a file. Errors: io, and those of read_password_line().
+Result<std::string> read_password_file(const std::string& path);
 
 // Logs in, does `work` once in the session (a coroutine, which returns the exit code), closes, and ends. An
 // error of the connection is printed here, in one line. `work` must not outlive its captures: it is kept
