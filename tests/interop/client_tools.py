@@ -6,11 +6,13 @@ signals, reconnecting. What each of them prints is in client_commands.py.
 """
 import json
 import os
+import pty
 import re
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 from pathlib import Path
@@ -139,8 +141,8 @@ def what_the_peer_refuses_is_6(place):
     assert json.loads(send(t, "--json", to="nobody@localhost").stdout)["error"]["message"]
 
 
-ALL = ("send", "echo", "chat", "listen", "ping", "disco", "roster", "presence", "vcard get", "vcard set", "iq", "sensor",
-       "read", "control")
+ALL = ("send", "echo", "chat", "listen", "ping", "disco", "roster", "presence", "vcard get", "vcard set", "iq",
+       "sensor", "read", "control")
 
 
 @test
@@ -184,6 +186,24 @@ def the_password_is_asked_for_on_a_terminal_and_not_shown(place):
     assert code == DONE and "Done" in said and JULIET in said and "pw-juliet" not in said, (code, said)
     code, said = on_a_terminal(command, "wrong", env=environment)
     assert code == NOT_AUTHORIZED and "wrong" not in said, (code, said)
+
+
+@test
+def ctrl_c_and_ctrl_d_end_the_question_and_leave_the_terminal_as_it_was(place):
+    t = Tools(place.binary, place.dir)
+    command = t.command("echo", jid=JULIET)
+    for key, code in ((b"\x03", -signal.SIGINT), (b"\x04", USAGE)):
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execve(command[0], command, t.environment(JULIET, "", None))
+        said = b""
+        while b": " not in said:
+            said += os.read(terminal, 1000)
+        assert not termios.tcgetattr(terminal)[3] & termios.ECHO, "what is typed would be shown"
+        os.write(terminal, key)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == code
+        assert termios.tcgetattr(terminal)[3] & termios.ECHO, "what is typed stays invisible"
+        os.close(terminal)
 
 
 @test
@@ -456,6 +476,58 @@ def long_commands_come_back_when_the_server_does(place):
         c.send(f"<message to='{ROMEO}' type='chat'><body>Are you back?</body></message>")
         heard(c, "Thanks for sending\nAre you back?")
         assert echo.interrupt() == DONE
+
+
+@test
+def long_commands_come_back_after_an_orderly_stop_too(place):
+    server = place.serve()
+    place.add("romeo")
+    with Tools(place.binary, place.dir, where(place)).start("echo", jid=ROMEO) as echo:
+        echo.says("echoing as")
+        cases.stops(server)
+        echo.says("system-shutdown")
+        place.serve()
+        echo.says("echoing as", times=2)
+        assert echo.interrupt() == DONE
+
+
+@test
+def the_newer_of_two_with_one_resource_wins_and_the_other_ends(place):
+    t = tools(place)
+    with t.start("echo", jid=ROMEO + "/bot") as first, t.start("echo", jid=ROMEO + "/bot") as second:
+        first.says("echoing as")  # whichever of the two is first
+        second.says("echoing as")
+        until("the end of one", lambda: {first.process.poll(), second.process.poll()} != {None})
+        loser, winner = (first, second) if first.process.poll() is not None else (second, first)
+        assert loser.ends() == COULD_NOT_CONNECT and "conflict" in loser.err, loser.err
+        assert "trying again" not in loser.err, loser.err
+        assert winner.interrupt() == DONE
+
+
+@test
+def a_tool_ends_when_nobody_reads_what_it_prints(place):
+    t = tools(place)
+    with subprocess.Popen(t.command("listen", jid=ROMEO + "/ear"), env=t.environment(ROMEO, None, None), cwd=t.dir,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as listen:
+        assert b"romeo@localhost/ear" in listen.stdout.readline()
+        listen.stdout.close()
+        says(send(t), "Done")
+        assert listen.wait(cases.SECONDS) == -signal.SIGPIPE
+
+
+@test
+def what_is_not_utf_8_is_not_sent(place):
+    t = tools(place)
+    command = [*t.command("send", "-t", ROMEO, jid=JULIET), "-m", b"Gr\xfc\xdfe"]
+    done = subprocess.run(command, capture_output=True, env=t.environment(JULIET, None, None), timeout=cases.SECONDS)
+    assert done.returncode == USAGE and b"UTF-8" in done.stderr, done
+    romeo = place.log_in("romeo")
+    romeo.send("<presence/>")
+    command = t.command("chat", "-t", ROMEO, jid=JULIET)
+    done = subprocess.run(command, input=b"Gr\xfc\xdfe\nHello", capture_output=True,
+                          env=t.environment(JULIET, None, None), timeout=cases.SECONDS)
+    assert done.returncode == DONE and b"not UTF-8" in done.stderr, done
+    heard(romeo, "Hello")
 
 
 @test

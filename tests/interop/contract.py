@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import cases
 import peers
 import xmpp
-from cases import DONE, FAILED, NO_SERVER, SECONDS, USAGE, Place, on_a_terminal, soon, test, until
+from cases import DONE, FAILED, NO_SERVER, SECONDS, USAGE, Place, on_a_terminal, soon, stops, test, until
 
 
 def ping(c):
@@ -37,14 +37,6 @@ def ending(c, *conditions):
     while kind != "eof":
         kind, _ = c.next_event(deadline)
     c.close()
-
-
-def stops(p, number=signal.SIGTERM):
-    started = time.monotonic()
-    p.send_signal(number)
-    code = p.wait(SECONDS)
-    assert code == 0, f"exit {code}"
-    assert time.monotonic() - started < 5, f"took {time.monotonic() - started:.1f} s"
 
 
 def mode(path):

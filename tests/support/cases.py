@@ -168,6 +168,14 @@ class Place:
             c.close()
 
 
+def stops(p, number=signal.SIGTERM):
+    started = time.monotonic()
+    p.send_signal(number)
+    code = p.wait(SECONDS)
+    assert code == 0, f"exit {code}"
+    assert time.monotonic() - started < 5, f"took {time.monotonic() - started:.1f} s"
+
+
 def heard(c, body=None):
     """The next message that a connection gets, past presence and the like."""
     while (stanza := c.expect("stanza", soon())).name != "message":

@@ -96,6 +96,10 @@ class Chat final : private net::Reactor::Watcher {
   void handle(std::string line) {
     if (line.ends_with('\r')) line.pop_back();
     if (line.empty()) return;
+    if (!is_utf8(line)) {
+      fmt::print(stderr, "that is not UTF-8 and was not sent\n");
+      return;
+    }
     if (line == "/quit") return client_.close();
     if (line == "/history") {
       for (const auto& said : history_) fmt::print("{}\n", said);

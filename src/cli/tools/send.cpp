@@ -23,14 +23,17 @@ struct Fate {
 };
 using FatePtr = std::shared_ptr<Fate>;
 
-// The server has taken the message when it has answered a request that was sent after it (RFC 6120 10.1).
+// The server has taken the message when it has answered a request that was sent after it (RFC 6120 10.1). At
+// our own domain that request goes the message's way, to be answered after an error of the message.
 Task<int> send(client::Client& client, const Context& context, client::Message message, FatePtr fate) {
   client.on.message([fate](const Stanza& stanza) {
     if (stanza.type() == Type::error && stanza.id() == fate->id) fate->refused = client::error_of(stanza);
   });
   client.send(client::Presence{});
   fate->id = client.send(message);
-  const auto answer = co_await client.request(Type::get, Jid(), "<ping xmlns='urn:xmpp:ping'/>");
+  const bool is_near = message.to.domain() == client.jid().domain();
+  const auto answer = co_await client.request(Type::get, is_near ? message.to.to_bare() : Jid(),
+                                              "<ping xmlns='urn:xmpp:ping'/>");
   if (!answer && answer.error().kind != client::RequestError::Kind::refused)
     co_return report(context, answer.error());
   fate->taken = true;

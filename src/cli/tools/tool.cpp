@@ -1,5 +1,6 @@
 #include "cli/tools/tool.h"
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 
@@ -12,6 +13,7 @@
 #include "base/running.h"
 #include "cli/interrupts.h"
 #include "cli/password.h"
+#include "jid/precis.h"
 #include "net/tcp.h"
 
 namespace starling::cli {
@@ -165,6 +167,12 @@ CLI::App* add_tool(CLI::App& app, Context& context, const std::string& name, con
   tool->add_flag("--json", context.json, "answer in JSON");
   tool->add_flag("-v,--verbose", login->verbose, "say on stderr how the connection comes about");
   tool->add_flag("-d,--debug", login->debug, "print every step and every stanza on stderr, without secrets");
+  // What is not could not be sent: the server would end the stream.
+  tool->parse_complete_callback([tool] {
+    for (const CLI::Option* option : tool->get_options())
+      for (const std::string& text : option->results())
+        if (!is_utf8(text)) throw CLI::ValidationError(option->get_name(), "the text is not UTF-8");
+  });
   return tool;
 }
 
@@ -213,6 +221,7 @@ int run_once(const Context& context, const Login& login, Work work, const Use& u
 int run_once(const Context& context, const Login& login, client::Options options, Work work, const Use& use) {
   const Milliseconds limit(static_cast<Milliseconds::rep>(login.timeout * 1000));
   options.close_timeout = std::min(options.close_timeout, limit);
+  std::signal(SIGPIPE, SIG_DFL);  // of a reader of ours that has gone; sockets never raise it
   net::Reactor reactor;
   Interrupts interrupts;  // before the client, which has a thread of its own
   client::Client client(std::move(options), reactor);
@@ -268,12 +277,16 @@ int run_until_interrupted(const Context& context, const Login& login, const SetU
     print_error(context, options.error().error);
     return options.error().exit;
   }
+  std::signal(SIGPIPE, SIG_DFL);
   net::Reactor reactor;
   Interrupts interrupts;  // before the client, which has a thread of its own
   client::Client client(*std::move(options), reactor);
   client.on.disconnected([&](const Ended& ended) {
-    if (ended.why == Ended::Why::closed || ended.why == Ended::Why::not_authorized || client.ended()) return;
-    if (!login.debug && !login.verbose) fmt::print(stderr, "starling: {}; trying again\n", ended.text);
+    if (login.debug || login.verbose) return;
+    // Afterwards, since only then is it clear whether that was the end.
+    client.post([&client, text = ended.text] {
+      if (!client.ended()) fmt::print(stderr, "starling: {}; trying again\n", text);
+    });
   });
   const auto kept = set_up(client);
   bool interrupted = false;
@@ -309,6 +322,8 @@ std::optional<Jid> parse_jid(const Context& context, const std::string& text) {
   print_error(context, jid.error());
   return std::nullopt;
 }
+
+bool is_utf8(std::string_view text) { return precis::decode(text).has_value(); }
 
 std::string printable(std::string_view text) {
   std::string out;

@@ -68,6 +68,7 @@ Result<Jid> read_jid(const std::string& text);
 // The same; prints what is wrong with it.
 std::optional<Jid> parse_jid(const Context& context, const std::string& text);
 
+bool is_utf8(std::string_view text);
 // `text` from somebody else, safe for a terminal: control characters but tab and line feed become U+FFFD.
 std::string printable(std::string_view text);
 
