@@ -7,6 +7,18 @@
 #include <arpa/inet.h>
 
 namespace starling::net {
+namespace {
+
+constexpr std::size_t kMaxName = 253;
+constexpr std::size_t kMaxLabel = 63;
+
+bool is_label(std::string_view label) {
+  return !label.empty() && label.size() <= kMaxLabel && std::ranges::all_of(label, [](unsigned char c) {
+    return c < 0x80 && (std::isalnum(c) != 0 || c == '-' || c == '_');
+  });
+}
+
+}  // namespace
 
 socklen_t to_address(const Endpoint& endpoint, Address& out) {
   std::memset(&out, 0, sizeof out);
@@ -41,6 +53,17 @@ std::optional<std::string> ip_literal(std::string_view host) {
   if (to_address(endpoint, address) == 0) return std::nullopt;
   if (bracketed && address.any.sa_family != AF_INET6) return std::nullopt;
   return from_address(address).host;
+}
+
+bool is_host_name(std::string_view name) {
+  if (name.ends_with('.')) name.remove_suffix(1);
+  if (name.size() > kMaxName) return false;
+  for (;;) {
+    const auto dot = name.find('.');
+    if (!is_label(name.substr(0, dot))) return false;
+    if (dot == std::string_view::npos) return true;
+    name.remove_prefix(dot + 1);
+  }
 }
 
 bool is_local_name(std::string_view host) {

@@ -1,7 +1,5 @@
 #include "net/resolver.h"
 
-#include <algorithm>
-#include <cctype>
 #include <csignal>
 #include <optional>
 #include <unordered_set>
@@ -21,9 +19,7 @@ namespace {
 enum class Type : int { a = 1, aaaa = 28, srv = 33 };
 constexpr int kInternet = 1;
 
-// RFC 1035 2.3.4, 4.1.1
-constexpr std::size_t kMaxName = 253;
-constexpr std::size_t kMaxLabel = 63;
+// RFC 1035 4.1.1
 constexpr int kServerFailure = 2;
 constexpr int kRefused = 5;
 
@@ -43,24 +39,6 @@ struct DeleteContext {
 };
 using ContextPtr = std::unique_ptr<ub_ctx, DeleteContext>;
 
-// RFC 1123 2.1 with the underscore of service labels: nothing that could be read as anything else.
-bool is_label(std::string_view label) {
-  return !label.empty() && label.size() <= kMaxLabel && std::ranges::all_of(label, [](unsigned char c) {
-    return c < 0x80 && (std::isalnum(c) != 0 || c == '-' || c == '_');
-  });
-}
-
-bool is_name(std::string_view name) {
-  if (name.ends_with('.')) name.remove_suffix(1);
-  if (name.size() > kMaxName) return false;
-  for (;;) {
-    const auto dot = name.find('.');
-    if (!is_label(name.substr(0, dot))) return false;
-    if (dot == std::string_view::npos) return true;
-    name.remove_prefix(dot + 1);
-  }
-}
-
 // The name at the end of a record's data, which is never compressed (RFC 2782, RFC 3597 4).
 std::optional<std::string> read_name(std::string_view bytes) {
   std::string name;
@@ -68,12 +46,14 @@ std::optional<std::string> read_name(std::string_view bytes) {
     const auto size = static_cast<unsigned char>(bytes.front());
     bytes.remove_prefix(1);
     if (size == 0) {
-      if (!bytes.empty() || name.size() > kMaxName) return std::nullopt;
-      return name.empty() ? "." : name;
+      if (!bytes.empty()) return std::nullopt;
+      if (name.empty()) return ".";
+      return is_host_name(name) ? std::optional(std::move(name)) : std::nullopt;
     }
-    if (size > bytes.size() || !is_label(bytes.substr(0, size))) return std::nullopt;
+    const std::string_view label = bytes.substr(0, size);
+    if (size > bytes.size() || label.contains('.')) return std::nullopt;
     if (!name.empty()) name += '.';
-    name += bytes.substr(0, size);
+    name += label;
     bytes.remove_prefix(size);
   }
   return std::nullopt;
@@ -302,7 +282,7 @@ void Resolver::State::close(std::string_view why) {
 }
 
 Task<Answer> Resolver::State::look_up(std::shared_ptr<State> self, std::string name, Type type) {
-  if (!is_name(name)) co_return fail(Errc::invalid, fmt::format("'{}' is no domain name", name));
+  if (!is_host_name(name)) co_return fail(Errc::invalid, fmt::format("'{}' is no domain name", name));
   Query query(*self, std::move(name), type);
   if (auto asked = query.ask(); !asked) co_return std::unexpected(asked.error());
   co_return co_await query.answer();
