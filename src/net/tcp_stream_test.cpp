@@ -20,7 +20,7 @@ struct TcpStreams : ::testing::Test {
   Owner server;
 
   void connect(int buffer_bytes = 0) {
-    const Connected ends = connect_loopback(buffer_bytes);
+    const Ends ends = connect_loopback(buffer_bytes);
     client.stream = std::make_unique<TcpStream>(ends.client, "127.0.0.1");
     server.stream = std::make_unique<TcpStream>(ends.server, "127.0.0.1");
     client.stream->attach(reactor, client);
@@ -98,7 +98,7 @@ TEST_F(TcpStreams, rest_while_paused_even_when_the_peer_has_gone) {
 }
 
 TEST_F(TcpStreams, report_a_reset) {
-  const Connected ends = connect_loopback();
+  const Ends ends = connect_loopback();
   server.stream = std::make_unique<TcpStream>(ends.server, "127.0.0.1");
   server.stream->attach(reactor, server);
   const linger at_once{.l_onoff = 1, .l_linger = 0};

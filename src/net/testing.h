@@ -59,20 +59,20 @@ inline bool has_events(const Reactor& reactor) {
   return ::poll(&entry, 1, 0) == 1;
 }
 
-struct Connected {
+struct Ends {
   int client = -1;
   int server = -1;
 };
 
 // Two ends of a TCP connection over 127.0.0.1, non-blocking. Small buffers make writes short soon.
-inline Connected connect_loopback(int buffer_bytes = 0) {
+inline Ends connect_loopback(int buffer_bytes = 0) {
   const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
   auto* const any = reinterpret_cast<sockaddr*>(&address);
-  Connected ends;
+  Ends ends;
   ends.client = ::socket(AF_INET, SOCK_STREAM, 0);
   for (const int fd : {listener, ends.client}) {
     if (buffer_bytes == 0) continue;

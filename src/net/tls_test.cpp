@@ -39,7 +39,7 @@ struct Tls : ::testing::Test {
   RawClient raw;
 
   void connect(int buffer_bytes = 0) {
-    const Connected ends = connect_loopback(buffer_bytes);
+    const Ends ends = connect_loopback(buffer_bytes);
     client.stream = std::make_unique<TcpStream>(ends.client, "127.0.0.1");
     server.stream = std::make_unique<TcpStream>(ends.server, "127.0.0.1");
     client.stream->attach(reactor, client);
@@ -57,7 +57,7 @@ struct Tls : ::testing::Test {
   }
   // Our server, OpenSSL's client with the settings that raw.context has.
   void connect_raw(const char* name = nullptr) {
-    const Connected ends = connect_loopback();
+    const Ends ends = connect_loopback();
     server.stream = std::make_unique<TcpStream>(ends.server, "127.0.0.1");
     server.stream->attach(reactor, server);
     ASSERT_TRUE(server.stream->start_tls_server(for_server));
@@ -328,7 +328,7 @@ TEST_F(Tls, resumes_a_session_by_a_single_ticket) {
   EXPECT_FALSE(server.stream->tls()->resumed);
   SSL_shutdown(raw.ssl.get());  // or OpenSSL spoils the session
   ::close(raw.fd);
-  const Connected ends = connect_loopback();
+  const Ends ends = connect_loopback();
   server.stream = std::make_unique<TcpStream>(ends.server, "127.0.0.1");
   server.stream->attach(reactor, server);
   ASSERT_TRUE(server.stream->start_tls_server(for_server));
@@ -429,7 +429,7 @@ TEST_F(Tls, keeps_a_small_object_for_each_idle_session) {
   };
   for (std::size_t i = 0; i <= kSessions; ++i) {
     if (i == 1) allocated = 0;
-    const Connected ends = connect_loopback();
+    const Ends ends = connect_loopback();
     Owner& owner = servers[i];
     counted([&] {
       owner.stream = std::make_unique<TcpStream>(ends.server, "127.0.0.1");
@@ -587,7 +587,7 @@ TEST(TlsThreaded, moves_a_stream_in_the_midst_of_traffic) {
   Reactor client_reactor;
   Owner client;
   Owner server;
-  const Connected ends = connect_loopback(32 * 1024);
+  const Ends ends = connect_loopback(32 * 1024);
   client.stream = std::make_unique<TcpStream>(ends.client, "127.0.0.1");
   server.stream = std::make_unique<TcpStream>(ends.server, "127.0.0.1");
 
