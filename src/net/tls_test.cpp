@@ -309,6 +309,14 @@ TEST_F(Tls, offers_its_protocol_on_direct_TLS) {
   EXPECT_EQ(server.stream->tls()->alpn, "xmpp-client");
 }
 
+TEST_F(Tls, offers_the_protocol_of_servers_to_one) {
+  for_client = *TlsContext::make_client(files.certificate, false, TlsContext::Use::direct, Service::server);
+  connect();
+  start();
+  ASSERT_TRUE(until([&] { return !client.error.empty(); }));
+  EXPECT_THAT(client.error, HasSubstr("no application protocol"));  // ours is for clients
+}
+
 TEST_F(Tls, resumes_a_session_by_a_single_ticket) {
   static SSL_SESSION* ticket = nullptr;
   static int tickets = 0;
