@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -72,6 +73,31 @@ void add_candidates(std::vector<Candidate>& candidates, const Json& link) {
       candidates.push_back({{*address, *port, true, sni}, *priority, *weight});
   }
 }
+
+// OpenSSL's sockets raise SIGPIPE, and curl, told to leave the program's signals alone, leaves it at that.
+class WithoutSigpipe {
+ public:
+  WithoutSigpipe() {
+    sigset_t pending;
+    ::sigpending(&pending);
+    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~WithoutSigpipe() {
+    const timespec now{};
+    if (!was_pending_) ::sigtimedwait(&pipe_, nullptr, &now);  // takes the one that came meanwhile
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  WithoutSigpipe(const WithoutSigpipe&) = delete;
+  WithoutSigpipe& operator=(const WithoutSigpipe&) = delete;
+
+ private:
+  sigset_t pipe_{};
+  sigset_t before_{};
+  bool was_pending_ = false;
+};
 
 // One transfer handle, so that the second document comes over the first one's connection. Blocking: a
 // worker's.
@@ -156,6 +182,7 @@ class Https {
 Result<HostMeta> fetch(const std::string& domain, Service service, ReadXrd read_xrd,
                        const HostMetaOptions& options, const std::vector<std::string>& addresses,
                        const std::atomic<bool>& abandoned) {
+  const WithoutSigpipe without_sigpipe;
   Https https(options, addresses, domain, abandoned);
   const std::string base = fmt::format("https://{}/.well-known/host-meta", domain);
   const auto json = https.get(base + ".json");

@@ -1,5 +1,6 @@
 #include "net/host_meta.h"
 
+#include <csignal>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -200,6 +201,10 @@ class HttpsServer {
 
  private:
   void serve() {
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &pipe, nullptr);  // a client that hangs up early is no reason to die
     for (;;) {
       const int fd = ::accept(listener_, nullptr, nullptr);
       if (fd < 0) return;
