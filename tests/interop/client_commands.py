@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import cases
 import xmpp
 from cases import heard, soon, test, until
-from tools import COULD_NOT_CONNECT, DONE, REFUSED, TIMED_OUT, USAGE, Tools, ends, says
+from tools import COULD_NOT_CONNECT, DONE, NOT_AUTHORIZED, REFUSED, TIMED_OUT, USAGE, Tools, ends, says
 
 JULIET, ROMEO = "juliet@localhost", "romeo@localhost"
 DISCO, SENSORDATA = "http://jabber.org/protocol/disco#info", "urn:xmpp:iot:sensordata"
@@ -329,6 +329,82 @@ def iq_sends_what_it_is_given(place):
     ends(t.run("iq", "get", "<query", jid=JULIET), USAGE, "XML")
     ends(t.run("iq", "get", "<query/>", jid=JULIET), USAGE, "xmlns")
     ends(t.run("iq", "put", "<query xmlns='a'/>", jid=JULIET), USAGE, "put")
+
+
+@test
+def time_and_version(place):
+    t = tools(place)
+    done = t.run("time", jid=JULIET)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, time zone (Z|[+-]\d\d:\d\d)\n", done.stdout), done
+    found = answers(t.run("time", "localhost", "--json", jid=JULIET))
+    assert found.keys() == {"jid", "utc", "zone"} and found["jid"] == "localhost", found
+    assert t.run("version", jid=JULIET).stdout.startswith("Starling "), "no version"
+    found = answers(t.run("version", "--json", jid=JULIET))
+    assert found["name"] == "Starling" and found["version"] and found.keys() == {"jid", "name", "version", "os"}, found
+    silent = place.log_in("romeo", resource="silent")
+    ends(t.run("version", ROMEO + "/silent", "--timeout", "1", jid=JULIET), TIMED_OUT)
+    silent.close()
+    ends(t.run("time", "nobody@localhost", jid=JULIET), REFUSED, "service-unavailable")
+
+
+@test
+def last_tells_of_servers_and_of_those_who_may_be_seen(place):
+    t = tools(place)
+    done = t.run("last", jid=JULIET)
+    assert re.fullmatch(r"up for (\d+ min )?\d+ s\n", done.stdout), done
+    assert answers(t.run("last", "--json", jid=JULIET))["seconds"] < 600
+    refused = t.run("last", ROMEO, jid=JULIET)
+    assert refused.returncode == REFUSED, refused
+    t.run("roster", "subscribe", ROMEO, jid=JULIET)
+    t.run("roster", "approve", JULIET, jid=ROMEO)
+    romeo = place.log_in("romeo")
+    romeo.send("<presence/><presence type='unavailable'><status>Good night</status></presence>")
+    romeo.send("</stream:stream>")
+    until("his end", lambda: place.json("sessions")["sessions"] == [])
+    prints(t.run("last", ROMEO, jid=JULIET), "last seen, before ", "Good night")
+    found = answers(t.run("last", ROMEO, "--json", jid=JULIET))
+    assert found["jid"] == ROMEO and found["seconds"] < 60 and found["status"] == "Good night", found
+
+
+@test
+def register_makes_changes_and_removes_an_account(place):
+    t = tools(place, "registration=open")
+    nurse = "nurse@localhost"
+    says(t.run("register", jid=nurse, password="angelica"), f"registered {nurse}")
+    says(t.run("send", "-t", JULIET, "-m", "Hi", jid=nurse, password="angelica"), "Done")
+    ends(t.run("register", jid=nurse, password="other"), REFUSED, "conflict")
+    ends(t.run("send", "-t", JULIET, "-m", "Hi", jid=nurse, password="other"), NOT_AUTHORIZED)
+    secret = place.dir / "secret"
+    secret.write_text("susan\n")
+    says(t.run("register", "--new-password-file", secret, jid=nurse, password="angelica"),
+         f"changed the password of {nurse}")
+    ends(t.run("send", "-t", JULIET, "-m", "Hi", jid=nurse, password="angelica"), NOT_AUTHORIZED)
+    ends(t.run("register", "--remove", jid=nurse, password="angelica"), NOT_AUTHORIZED)
+    says(t.run("register", "--remove", jid=nurse, password="susan"), f"removed {nurse}")
+    ends(t.run("send", "-t", JULIET, "-m", "Hi", jid=nurse, password="susan"), NOT_AUTHORIZED)
+    found = answers(t.run("register", "--json", jid=nurse, password="susan"))
+    assert found == {"jid": nurse, "done": "registered"}, found
+    done = t.run("register", "-d", jid="peter@localhost", password="a-password")
+    assert done.returncode == DONE and "a-password" not in done.stderr, done
+    assert "<password>***</password>" in done.stderr, done
+
+
+@test
+def register_is_refused_where_it_is_closed(place):
+    t = tools(place)
+    ends(t.run("register", jid="nurse@localhost", password="angelica"), REFUSED)
+
+
+@test
+def register_asks_for_the_new_password_twice(place):
+    t = tools(place, "registration=open")
+    command = t.command("register", jid="nurse@localhost")
+    environment = {"STARLING_PASSWORD": ""}
+    code, said = cases.on_a_terminal(command, "angelica", "angelika", env=environment)
+    assert code == USAGE, (code, said)
+    code, said = cases.on_a_terminal(command, "angelica", "angelica", env=environment)
+    assert code == DONE and "angelica" not in said, (code, said)
+    says(t.run("send", "-t", JULIET, "-m", "Hi", jid="nurse@localhost", password="angelica"), "Done")
 
 
 # -- sensors -------------------------------------------------------------------

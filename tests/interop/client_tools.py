@@ -142,7 +142,7 @@ def what_the_peer_refuses_is_6(place):
 
 
 ALL = ("send", "echo", "chat", "listen", "ping", "disco", "roster", "presence", "vcard get", "vcard set", "iq",
-       "sensor", "read", "control")
+       "time", "version", "last", "register", "sensor", "read", "control")
 
 
 @test
