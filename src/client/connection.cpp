@@ -73,6 +73,7 @@ Connection::Connection(Loop& loop, Dialled dialled, Owner& owner, const stream::
       machine_(settings),
       last_input_(loop.now()),
       last_output_(last_input_),
+      tls_name_(std::move(dialled.tls_name)),
       direct_tls_(dialled.direct_tls) {}
 
 void Connection::start() {
@@ -173,7 +174,8 @@ bool Connection::handle(stream::Event event, std::string_view& input) {
 
 void Connection::start_handshake() {
   if (!tls_) return end(Ended::Why::could_not_connect, "TLS is asked for and is switched off here");
-  const auto name = domain_to_ascii(settings_.jid.domain());
+  const auto name =
+      tls_name_.empty() ? domain_to_ascii(settings_.jid.domain()) : Result<std::string>(tls_name_);
   if (!name) return end(Ended::Why::could_not_connect, name.error().message);
   if (auto begun = stream_->start_tls_client(tls_, *name); !begun)
     return end(Ended::Why::could_not_connect, begun.error().message);

@@ -16,6 +16,7 @@ namespace starling::client {
 struct Dialled {
   std::unique_ptr<net::ByteStream> stream;
   bool direct_tls = false;
+  std::string tls_name{};  // what its certificate proves in place of our domain; mostly empty
 };
 
 class Connection final : public net::ByteStream::Handler, public std::enable_shared_from_this<Connection> {
@@ -71,6 +72,7 @@ class Connection final : public net::ByteStream::Handler, public std::enable_sha
   std::string output_, pending_;  // to be written; input that waits for TLS
   std::size_t sent_ = 0;          // of output_
   SteadyTime last_input_, last_output_;
+  std::string tls_name_;
   bool direct_tls_;
   bool awaiting_tls_ = false, feeding_ = false, write_due_ = false;
   bool closing_ = false;    // our closing tag is on its way

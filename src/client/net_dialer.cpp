@@ -4,7 +4,10 @@
 
 #include "net/connector.h"
 #include "net/finder.h"
+#include "net/host_meta.h"
 #include "net/resolver.h"
+#include "net/worker_pool.h"
+#include "payload/xrd.h"
 
 namespace starling::client {
 namespace {
@@ -14,11 +17,12 @@ constexpr std::uint16_t kPort = 5222, kDirectTlsPort = 5223;
 class NetDialer final : public Dialer {
  public:
   NetDialer(net::Reactor& reactor, std::unique_ptr<net::Resolver> resolver, std::string domain,
-            std::optional<net::Target> target, net::Observer observer)
+            std::optional<net::Target> target, std::string ca_file, net::Observer observer)
       : reactor_(reactor),
         resolver_(std::move(resolver)),
         domain_(std::move(domain)),
         target_(std::move(target)),
+        ca_file_(std::move(ca_file)),
         observer_(std::move(observer)) {}
 
   Task<Result<Dialled>> next() override {
@@ -34,8 +38,20 @@ class NetDialer final : public Dialer {
       connector_.emplace(reactor_, *resolver_, std::move(targets), observer_);
     }
     auto connected = co_await connector_->next();
+    if (!connected && !target_ && !pool_) {  // the last resort (XEP-0156 2.2), once
+      pool_.emplace(1, 1);
+      observer_(net::Step::dns, "Asking host-meta of " + domain_ + ".");
+      const auto meta = co_await net::host_meta(*resolver_, *pool_, domain_, net::Service::client,
+                                                payload::read_xrd, {.ca_file = ca_file_});
+      if (meta && !meta->targets.empty()) {
+        connector_.emplace(reactor_, *resolver_, meta->targets, observer_);
+        connected = co_await connector_->next();
+      } else if (!meta && meta.error().code != Errc::not_found) {
+        observer_(net::Step::warning, meta.error().message);
+      }
+    }
     if (!connected) co_return std::unexpected(std::move(connected.error()));
-    co_return Dialled{std::move(connected->stream), connected->target.direct_tls};
+    co_return Dialled{std::move(connected->stream), connected->target.direct_tls, connected->target.tls_name};
   }
 
  private:
@@ -43,7 +59,9 @@ class NetDialer final : public Dialer {
   std::unique_ptr<net::Resolver> resolver_;
   std::string domain_;                 // A-labels
   std::optional<net::Target> target_;  // past DNS records
+  std::string ca_file_;
   net::Observer observer_;
+  std::optional<net::WorkerPool> pool_;  // for host-meta, once it was asked for
   std::optional<net::Connector> connector_;
 };
 
@@ -88,7 +106,7 @@ Result<std::unique_ptr<Dialer>> make_net_dialer(net::Reactor& reactor, const Opt
     trace(kind_of(step), line);
   };
   return std::make_unique<NetDialer>(reactor, *std::move(resolver), *std::move(domain), std::move(target),
-                                     std::move(observer));
+                                     options.ca_file, std::move(observer));
 }
 
 }  // namespace starling::client

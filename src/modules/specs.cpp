@@ -13,25 +13,30 @@ struct CoreSpecification {
 
 // What no module implements, as every stream or stanza needs it.
 constexpr auto kCore = std::to_array<CoreSpecification>({
+    {"RFC 2782", "", "SRV records: priorities and weights", "net"},
     {"RFC 4422", "", "SASL: the framework of logins", "stream/sasl"},
     {"RFC 4616", "", "SASL PLAIN", "stream/sasl"},
     {"RFC 5802", "", "SCRAM-SHA-1 and SCRAM-SHA-1-PLUS", "stream/sasl"},
     {"RFC 6120", "", "XMPP core: streams, TLS, login, binding, stanzas, errors", "stream, stanza, server"},
     {"RFC 6121", "", "XMPP instant messaging: rosters, subscriptions, presence, messages", "server"},
+    {"RFC 6125", "", "names of servers in certificates: DNS-ID, SRV-ID, XmppAddr", "net"},
     {"RFC 7301", "", "ALPN, with `xmpp-client` for direct TLS", "net"},
     {"RFC 7590", "", "use of TLS in XMPP", "net"},
     {"RFC 7622", "", "addresses", "jid"},
     {"RFC 7677", "", "SCRAM-SHA-256 and SCRAM-SHA-256-PLUS", "stream/sasl"},
     {"RFC 8264", "", "PRECIS: which characters names and passwords may have", "jid"},
     {"RFC 8265", "", "preparation of usernames and passwords", "jid"},
+    {"RFC 8305", "", "connecting by IPv6 and IPv4 at once", "net"},
     {"RFC 9266", "", "channel binding `tls-exporter`", "net, stream/sasl"},
     {"XEP-0085", "2.1", "chat states pass through and are not kept for later", "server"},
+    {"XEP-0156", "1.4.0", "host-meta, as the last resort of a client", "net, payload"},
     {"XEP-0170", "1.0", "order of stream features", "stream"},
     {"XEP-0184", "1.4.0", "receipts pass through and are kept for later", "server"},
     {"XEP-0203", "2.0", "time stamps of messages delivered late", "server"},
     {"XEP-0205", "1.0.2", "limits against denial of service", "xml, stream, server"},
-    {"XEP-0368", "1.1.0", "direct TLS", "net"},
+    {"XEP-0368", "1.1.0", "direct TLS, and the SRV records that lead to it", "net"},
     {"XEP-0440", "1.0.0", "channel-binding types told before login", "stream/sasl"},
+    {"XEP-0487", "0.1.0", "direct TLS told by host-meta", "net"},
 });
 
 void add_row(std::string& out, std::string_view name, std::string_view version, std::string_view summary,

@@ -192,7 +192,7 @@ Result<void> attach_check(SSL* ssl, PeerCheck check) {
   auto owned = std::make_unique<PeerCheck>(std::move(check));
   if (check_index() < 0 || SSL_set_ex_data(ssl, check_index(), owned.get()) != 1)
     return fail(Errc::io, fmt::format("cannot start TLS: {}", openssl_reason()));
-  static_cast<void>(owned.release());
+  [[maybe_unused]] const PeerCheck* const given = owned.release();
   return {};
 }
 

@@ -102,6 +102,7 @@ TEST_F(ResolverTest, waits_for_its_time_and_no_longer) {
 // A bound socket that nobody reads.
 TEST_F(ResolverTest, gives_up_on_a_server_that_answers_nothing) {
   const int fd = ::socket(AF_INET, SOCK_DGRAM, 0);
+  ASSERT_GE(fd, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
