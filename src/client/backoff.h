@@ -1,6 +1,6 @@
 #pragma once
 // How long to wait before the next attempt to connect: doubled after each failure, moved by chance so that a
-// million clients do not come back in the same second, and capped.
+// million clients do not come back in the same second, and capped. Internal to this room.
 #include <algorithm>
 #include <random>
 

@@ -1,5 +1,5 @@
 #pragma once
-// Secrets out of the debug log. Any thread.
+// Secrets out of the debug log. Internal to this room; any thread.
 #include <string>
 #include <string_view>
 
