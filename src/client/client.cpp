@@ -47,8 +47,9 @@ Ended Client::run() {
   connect();
   auto& reactor = static_cast<net::Reactor&>(core_->loop());
   while (!core_->ended()) reactor.turn(Milliseconds::max());
-  return core_->take_outcome();
+  return outcome();
 }
+Ended Client::outcome() { return core_->take_outcome(); }
 
 int Client::descriptor() const { return static_cast<net::Reactor&>(core_->loop()).descriptor(); }
 void Client::turn() { static_cast<net::Reactor&>(core_->loop()).turn(Milliseconds{0}); }

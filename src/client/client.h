@@ -52,9 +52,9 @@ struct Ended {
     lost,               // the connection broke
   };
   Why why = Why::closed;
-  std::string text;                          // for a person: what happened, and what to try
-  std::optional<StreamCondition> condition;  // of a stream error, theirs or ours
-  std::string other_host;                    // where it sends us (RFC 6120 4.9.3.19)
+  std::string text{};                          // for a person: what happened, and what to try
+  std::optional<StreamCondition> condition{};  // of a stream error, theirs or ours
+  std::string other_host{};                    // where it sends us (RFC 6120 4.9.3.19)
 };
 
 // Answers one request; the copy that answers first counts. If all are dropped unused, the peer gets
@@ -111,6 +111,7 @@ class Client {
   [[nodiscard]] int descriptor() const;
   void turn();
   [[nodiscard]] bool ended() const;  // nothing will happen any more
+  Ended outcome();                   // once ended(), for whoever called turn(): what run() returns or throws
   void post(Job job);                // runs it on the client's thread; any thread
   [[nodiscard]] Loop& loop() const;
 
