@@ -1,5 +1,6 @@
 #pragma once
-// What a client is told before it connects. Plain data.
+// What a client is told before it connects. Plain data; every field has an initializer, so that naming some
+// of them draws no warning.
 #include <functional>
 #include <string>
 #include <string_view>
@@ -29,18 +30,18 @@ enum class Trace : std::uint8_t {
 using Tracer = std::function<void(Trace, std::string_view line)>;
 
 struct Options {
-  Jid jid;  // bare or full: a resource is asked for, and made up by the server where there is none
-  std::string password;  // empty: a stream without login, as registering an account needs
+  Jid jid{};  // bare or full: a resource is asked for, and made up by the server where there is none
+  std::string password{};  // empty: a stream without login, as registering an account needs
 
   // --- where ---
-  std::string connect;      // "host:port" goes past DNS; empty: the domain of `jid` is looked up
-  bool direct_tls = false;  // `connect` speaks TLS from the first byte (XEP-0368)
-  std::string dns_server;   // "127.0.0.1:5353"; empty: /etc/resolv.conf
+  std::string connect{};     // "host:port" goes past DNS; empty: the domain of `jid` is looked up
+  bool direct_tls = false;   // `connect` speaks TLS from the first byte (XEP-0368)
+  std::string dns_server{};  // "127.0.0.1:5353"; empty: /etc/resolv.conf
 
   // --- how ---
   stream::TlsPolicy tls = stream::TlsPolicy::required;
   bool insecure = false;           // any certificate will do
-  std::string ca_file;             // PEM, trusted beside the system's
+  std::string ca_file{};           // PEM, trusted beside the system's
   bool plain_without_tls = false;  // the password may be sent in the clear
   std::string lang = "en";
   // SASL, in any order: the strongest that both sides know is taken. SASL2, Bind 2 and FAST are rows of
@@ -59,7 +60,7 @@ struct Options {
 
   std::size_t stanza_bytes = 1'048'576;  // a longer one from the server ends the stream
 
-  Tracer trace;  // may be empty
+  Tracer trace{};  // may be empty
 };
 
 }  // namespace starling::client

@@ -23,8 +23,8 @@ struct RequestError {
     malformed,     // the answer is none to this request
   };
   Kind kind = Kind::refused;
-  StanzaError error;
-  std::string text;    // for a person
+  StanzaError error{};
+  std::string text{};  // for a person
   StanzaPtr answer{};  // of `refused`: the error as it came
 
   // One line for a person: "service-unavailable: There is no such resource".
@@ -83,7 +83,7 @@ class Request {
 
   void then(Done done) && {
     if (state_->outcome) {
-      done(*std::exchange(state_->outcome, {}));
+      done(*std::move(state_->outcome));
     } else {
       state_->done = std::move(done);
     }

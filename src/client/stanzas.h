@@ -8,21 +8,21 @@
 namespace starling::client {
 
 struct Message {
-  Jid to;
-  std::string body;
+  Jid to{};
+  std::string body{};
   Type type = Type::chat;
-  std::string subject, thread, lang;  // left out when empty
-  std::string extra;                  // further content: well-formed, in the namespace jabber:client
-  std::string id;                     // made up when empty
+  std::string subject{}, thread{}, lang{};  // left out when empty
+  std::string extra{};                      // further content: well-formed, in the namespace jabber:client
+  std::string id{};                         // made up when empty
 };
 
 struct Presence {
   Type type = Type::available;
-  Jid to;            // empty: to everybody who may see it
-  std::string show;  // "away", "chat", "dnd", "xa" (RFC 6121 4.7.2.1), or empty
-  std::string status;
+  Jid to{};            // empty: to everybody who may see it
+  std::string show{};  // "away", "chat", "dnd", "xa" (RFC 6121 4.7.2.1), or empty
+  std::string status{};
   int priority = 0;  // -128 to 127
-  std::string extra;
+  std::string extra{};
 };
 
 // Of a message; empty when it has none.
