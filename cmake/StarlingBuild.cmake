@@ -18,6 +18,7 @@ if(STARLING_FUZZ)
 endif()
 
 # starling_room(NAME DEPENDS rooms... LIBRARIES external...): every *.cpp of this folder (and below) that is no test.
+# Starling::NAME is what programs link, in this tree as after installing.
 function(starling_room name)
   cmake_parse_arguments(ROOM "" "" "DEPENDS;LIBRARIES;EXCLUDE" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
@@ -29,7 +30,7 @@ function(starling_room name)
   list(TRANSFORM deps PREPEND starling_)
   if(sources)
     add_library(starling_${name} STATIC ${sources})
-    target_include_directories(starling_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+    target_include_directories(starling_${name} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/src>)
     target_link_libraries(starling_${name} PUBLIC ${deps} ${ROOM_LIBRARIES})
     # A room with a pch.h of its own says so itself.
     if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/pch.h)
@@ -40,4 +41,5 @@ function(starling_room name)
     target_include_directories(starling_${name} INTERFACE ${CMAKE_SOURCE_DIR}/src)
     target_link_libraries(starling_${name} INTERFACE ${deps} ${ROOM_LIBRARIES})
   endif()
+  add_library(Starling::${name} ALIAS starling_${name})
 endfunction()

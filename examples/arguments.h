@@ -1,0 +1,52 @@
+#pragma once
+// The command line of the examples: options, each with a value. All have
+//
+//   -j JID [-p PASSWORD] [--connect HOST:PORT] [--ca FILE]
+//
+// where the password may be in STARLING_PASSWORD instead, HOST:PORT goes past DNS, and FILE (PEM) is trusted
+// beside the system's certificates.
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "client/options.h"
+
+namespace examples {
+
+struct Arguments {
+  starling::client::Options login;
+  std::map<std::string, std::string, std::less<>> more;  // the program's own: "-t" and what follows it
+};
+
+// Nothing, and `usage` on stderr, if one of `needed` is not there, or something else is.
+inline std::optional<Arguments> read_arguments(int argc, char** argv, const char* usage,
+                                               const std::vector<std::string_view>& needed = {}) {
+  Arguments arguments;
+  auto& [login, more] = arguments;
+  for (int i = 1; i < argc; i += 2) more.emplace(argv[i], i + 1 < argc ? argv[i + 1] : "");
+  const auto take = [&more](std::string_view name) {
+    const auto node = more.extract(std::string(name));
+    return node.empty() ? std::string() : node.mapped();
+  };
+  const auto jid = starling::Jid::parse(take("-j"));
+  login.password = take("-p");
+  if (const char* set = std::getenv("STARLING_PASSWORD"); login.password.empty() && set != nullptr)
+    login.password = set;
+  login.connect = take("--connect");
+  login.ca_file = take("--ca");
+  bool complete = jid && !login.password.empty() && more.size() == needed.size();
+  for (const auto name : needed) complete = complete && more.contains(name);
+  if (!complete) {
+    std::fprintf(stderr, "usage: %s %s\n", argv[0], usage);
+    return std::nullopt;
+  }
+  login.jid = *jid;
+  return arguments;
+}
+
+}  // namespace examples

@@ -1,0 +1,57 @@
+// Sends one message and leaves. The exit code tells whether the server has it: 0 yes, 1 no, 2 usage, 3 could
+// not connect, 4 wrong password, 5 too slow.
+#include <cstdio>
+#include <optional>
+
+#include "arguments.h"
+#include "client/client.h"
+#include "client/ext/ping.h"
+
+using namespace starling;
+
+namespace {
+
+int exit_code(client::Ended::Why why) {
+  using Why = client::Ended::Why;
+  return why == Why::closed ? 0 : why == Why::not_authorized ? 4 : why == Why::timed_out ? 5 : 3;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  auto arguments = examples::read_arguments(
+      argc, argv, "-j JID [-p PASSWORD] -t TO -m TEXT [--connect HOST:PORT] [--ca FILE]", {"-t", "-m"});
+  if (!arguments) return 2;
+  const auto to = Jid::parse(arguments->more["-t"]);
+  if (!to) {
+    std::fprintf(stderr, "%s\n", to.error().message.c_str());
+    return 2;
+  }
+
+  client::Client client(std::move(arguments->login));
+  auto& ping = client.use<client::Ping>();
+  bool taken = false, refused = false;
+  client.on.session_start([&] {
+    client.send(client::Message{.to = *to, .body = arguments->more["-m"]});
+    // The server handles what we send in our order: when it answers this, it has the message.
+    ping.ping(Jid()).then([&](const client::Outcome<Milliseconds>& answer) {
+      taken = answer.has_value();
+      client.close();
+    });
+  });
+  client.on.message([&](const Stanza& message) {
+    if (message.type() != Type::error) return;
+    refused = true;
+    std::fprintf(stderr, "refused: %s\n",
+                 client::RequestError{.error = client::error_of(message)}.message().c_str());
+  });
+
+  const client::Ended ended = client.run();
+  if (ended.why != client::Ended::Why::closed) {
+    std::fprintf(stderr, "%s\n", ended.text.c_str());
+    return exit_code(ended.why);
+  }
+  if (!taken || refused) return 1;
+  std::printf("Done\n");
+  return 0;
+}
