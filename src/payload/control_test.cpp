@@ -145,18 +145,18 @@ TEST(Control, what_slixmpp_writes) {
 
 TEST(Control, response_codes_and_conditions) {
   const struct {
-    ControlCode code;
     std::string_view name;
     Condition condition;
+    ControlCode code;
   } table[] = {
-      {ControlCode::not_found, "NotFound", Condition::item_not_found},
-      {ControlCode::insufficient_privileges, "InsufficientPrivileges", Condition::forbidden},
-      {ControlCode::locked, "Locked", Condition::conflict},
-      {ControlCode::not_implemented, "NotImplemented", Condition::feature_not_implemented},
-      {ControlCode::form_error, "FormError", Condition::bad_request},
-      {ControlCode::other_error, "OtherError", Condition::internal_server_error},
+      {"NotFound", Condition::item_not_found, ControlCode::not_found},
+      {"InsufficientPrivileges", Condition::forbidden, ControlCode::insufficient_privileges},
+      {"Locked", Condition::conflict, ControlCode::locked},
+      {"NotImplemented", Condition::feature_not_implemented, ControlCode::not_implemented},
+      {"FormError", Condition::bad_request, ControlCode::form_error},
+      {"OtherError", Condition::internal_server_error, ControlCode::other_error},
   };
-  for (const auto& [code, name, condition] : table) {
+  for (const auto& [name, condition, code] : table) {
     EXPECT_EQ(to_string(code), name);
     EXPECT_EQ(condition_of(code), condition) << name;
     EXPECT_EQ(code_of(condition), code) << name;
