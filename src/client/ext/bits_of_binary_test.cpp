@@ -37,13 +37,9 @@ const std::string kAbc = BitsOfBinary::cid_of("abc");
 
 // What comes of asking bob for it, when the answer is that.
 Outcome<Bits> fetch(Bench& bench, const std::string& cid, std::string_view type, std::string_view payload) {
-  std::optional<Outcome<Bits>> outcome;
+  auto got = bench.outcome([&] { return bob(bench).fetch(jid(kBob), cid); }, payload, type);
   sent(bench);
-  bench.in_turn([&] {
-    bob(bench).fetch(jid(kBob), cid).then([&](Outcome<Bits> got) { outcome.emplace(std::move(got)); });
-  });
-  if (!outcome) answer(bench, sent(bench).back(), type, payload);
-  return std::move(outcome).value();
+  return got;
 }
 
 TEST(BitsOfBinary, APictureArrivesEqual) {  // R85

@@ -329,14 +329,7 @@ bool Controller::command(const Jid& device, const payload::ControlSet& command) 
 }
 
 Request<payload::DataForm> Controller::get_form(const Jid& device, const payload::ControlGetForm& of) {
-  return client_.request(Type::get, device, to_xml(of))
-      .map([device](const StanzaPtr& answer) -> Outcome<payload::DataForm> {
-        const auto* element = answer->child("x", ns::data_forms);
-        if (element == nullptr) return malformed(fmt::format("{} sent no form", device.text()));
-        auto form = payload::parse_data_form(*element);
-        if (!form) return malformed(fmt::format("{}: {}", device.text(), form.error().message));
-        return *std::move(form);
-      });
+  return client_.request(Type::get, device, to_xml(of)).map(content(payload::parse_data_form));
 }
 
 std::optional<payload::IotType> Controller::type_of(const payload::DataForm::Field& field) {

@@ -345,30 +345,20 @@ TEST(Controller, UnderstandsWhatEarlierVersionsSay) {
   for (const auto& [type, payload, message] : cases) {
     Bench bench;
     bench.log_in();
-    std::optional<Outcome<payload::ControlSetResponse>> outcome;
-    bench.in_turn([&] {
-      bench.client->use<Controller>()
-          .set(jid(kBob), {.parameters = {{"Foo", {IotType::int_, "1"}}}})
-          .then([&](auto got) { outcome.emplace(std::move(got)); });
-    });
-    answer(bench, sent(bench).back(), type, payload);
-    ASSERT_TRUE(outcome) << payload;
-    EXPECT_EQ(*outcome ? "" : outcome->error().message(), message) << payload;
+    const payload::ControlSet command{.parameters = {{"Foo", {IotType::int_, "1"}}}};
+    const auto got =
+        bench.outcome([&] { return bench.client->use<Controller>().set(jid(kBob), command); }, payload, type);
+    EXPECT_EQ(got ? "" : got.error().message(), message) << payload;
   }
 }
 
 TEST(Controller, KnowsWhatIsNoForm) {
-  for (const std::string_view payload :
-       {"", "<x xmlns='jabber:x:data'/>", "<y xmlns='jabber:x:data' type='form'/>"}) {
+  for (const auto* payload : {"", "<x xmlns='jabber:x:data'/>", "<y xmlns='jabber:x:data' type='form'/>"}) {
     Bench bench;
     bench.log_in();
-    std::optional<RequestError> error;
-    bench.in_turn([&] {
-      bench.client->use<Controller>().get_form(jid(kBob)).then([&](const auto& got) { error = got.error(); });
-    });
-    answer(bench, sent(bench).back(), "result", payload);
-    ASSERT_TRUE(error);
-    EXPECT_EQ(error->kind, RequestError::Kind::malformed) << payload;
+    EXPECT_EQ(bench.failure([&] { return bench.client->use<Controller>().get_form(jid(kBob)); }, payload),
+              RequestError::Kind::malformed)
+        << payload;
   }
 }
 
