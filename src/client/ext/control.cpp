@@ -223,7 +223,7 @@ std::expected<void, Control::Refusal> Control::carry_out(const Jid& who, const x
   if (!is_allowed(who))
     return std::unexpected(
         Refusal{.condition = Condition::forbidden, .text = "Access denied.", .nodes = {}, .parameters = {}});
-  const auto set = payload::parse_control_set(element);
+  auto set = payload::parse_control_set(element);
   if (!set)
     return std::unexpected(Refusal{
         .condition = Condition::bad_request, .text = set.error().message, .nodes = {}, .parameters = {}});
@@ -234,11 +234,11 @@ std::expected<void, Control::Refusal> Control::carry_out(const Jid& who, const x
                                    .parameters = {}});
   const auto nodes = select(set->nodes);
   if (!nodes) return std::unexpected(nodes.error());
-  const auto parameters = parameters_of(*set, *nodes);
-  if (const auto checked = check(*nodes, parameters); !checked) return checked;
+  set->parameters = parameters_of(*set, *nodes);
+  if (const auto checked = check(*nodes, set->parameters); !checked) return checked;
 
   for (const Node* node : *nodes) {
-    for (const auto& [name, value] : parameters) {
+    for (const auto& [name, value] : set->parameters) {
       const auto* parameter = node->find(name);
       const auto done =
           parameter->set ? parameter->set(value) : fail(Errc::unavailable, "The parameter cannot be set.");

@@ -64,7 +64,7 @@ class Control final : public Extension {
   std::function<bool(const Jid& who)> allow;
   std::string title;  // of forms; empty: the names of the nodes
 
-  // After a command was carried out as a whole.
+  // After a command was carried out as a whole. What a form has set is among the parameters.
   Signal<const Jid&, const payload::ControlSet&> changed{"control_set"};
 
   Node& add_node(payload::IotNode id);  // it stays where it is, for as long as the client

@@ -250,11 +250,15 @@ TEST(Control, HasAForm) {
 
 TEST(Control, TakesItsFormBack) {
   Alone one;
+  std::vector<payload::ControlParameter> changed;
+  one.device.control.changed([&](const Jid&, const payload::ControlSet& set) { changed = set.parameters; });
   const std::string form =
       "<x type='submit' xmlns='jabber:x:data'><field var='xdd session' type='hidden'><value>1</value></field>"
       "<field var='FadeTime'><value>{}</value></field><field var='Power'><value>1</value></field></x>";
   EXPECT_THAT(one.says(kDimmer + fmt::format(fmt::runtime(form), 500)), HasSubstr("responseCode='OK'"));
   EXPECT_THAT(one.device.done, ElementsAre("1020 FadeTime=500", "1020 Power=1"));
+  EXPECT_THAT(changed, ElementsAre(payload::ControlParameter{"FadeTime", {IotType::int_, "500"}},
+                                   payload::ControlParameter{"Power", {IotType::boolean, "1"}}));
   EXPECT_THAT(one.says(kDimmer + fmt::format(fmt::runtime(form), 5000)),
               HasSubstr("var='FadeTime'>Invalid parameter value: more than 4095."));
   EXPECT_THAT(
