@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
   auto& ping = client.use<client::Ping>();
   bool taken = false, refused = false;
   client.on.session_start([&] {
+    client.send(client::Presence{});  // what is refused comes back to those who are there
     client.send(client::Message{.to = *to, .body = arguments->more["-m"]});
     // The server handles what we send in our order: when it answers this, it has the message.
     ping.ping(Jid()).then([&](const client::Outcome<Milliseconds>& answer) {

@@ -103,7 +103,7 @@ def send_tells_by_its_exit_code_what_went_wrong(place):
     says(e.run("send", "-t", "nobody@localhost", "-m", "Hi", jid=JULIET), FAILED, "service-unavailable")
     says(e.run("send", "-t", ROMEO, jid=JULIET), USAGE, "usage: ", "-m TEXT")
     says(e.run("send", *args, jid=JULIET, password=""), USAGE, "usage: ")
-    says(e.run("send", "-t", "a@b@c", "-m", "Hi", jid=JULIET), USAGE, "a@b@c")
+    says(e.run("send", "-t", "a@b@c", "-m", "Hi", jid=JULIET), USAGE, "not valid")
     nowhere = ["--connect", f"127.0.0.1:{peers.free_ports(1)[0]}"]
     says(e.run("send", *args, jid=JULIET, where=nowhere), COULD_NOT_CONNECT, "connection refused")
     says(e.run("send", *args, jid=JULIET, password="wrong"), NOT_AUTHORIZED, "password")
