@@ -23,7 +23,10 @@ class NetDialer final : public Dialer {
         domain_(std::move(domain)),
         target_(std::move(target)),
         ca_file_(std::move(ca_file)),
-        observer_(std::move(observer)) {}
+        observer_([this, tell = std::move(observer)](net::Step step, std::string_view line) {
+          dns_failed_ = dns_failed_ || step == net::Step::warning;
+          tell(step, line);
+        }) {}
 
   Task<Result<Dialled>> next() override {
     if (!connector_) {
@@ -38,7 +41,8 @@ class NetDialer final : public Dialer {
       connector_.emplace(reactor_, *resolver_, std::move(targets), observer_);
     }
     auto connected = co_await connector_->next();
-    if (!connected && !target_ && !pool_) {  // the last resort (XEP-0156 2.2), once
+    // The last resort (XEP-0156 2.2), once; without name servers nobody finds a web server either.
+    if (!connected && !target_ && !pool_ && !dns_failed_) {
       pool_.emplace(1, 1);
       observer_(net::Step::dns, "Asking host-meta of " + domain_ + ".");
       const auto meta = co_await net::host_meta(*resolver_, *pool_, domain_, net::Service::client,
@@ -60,6 +64,7 @@ class NetDialer final : public Dialer {
   std::string domain_;                 // A-labels
   std::optional<net::Target> target_;  // past DNS records
   std::string ca_file_;
+  bool dns_failed_ = false;
   net::Observer observer_;
   std::optional<net::WorkerPool> pool_;  // for host-meta, once it was asked for
   std::optional<net::Connector> connector_;
