@@ -1,4 +1,4 @@
-// Sends one message and leaves. The exit code tells whether the server has it: 0 yes, 1 no, 2 usage, 3 could
+// Sends one message and leaves. The exit code tells whether its server has it: 0 yes, 1 no, 2 usage, 3 could
 // not connect, 4 wrong password, 5 too slow.
 #include <cstdio>
 #include <optional>
@@ -34,9 +34,9 @@ int main(int argc, char** argv) {
   client.on.session_start([&] {
     client.send(client::Presence{});  // what is refused comes back to those who are there
     client.send(client::Message{.to = *to, .body = arguments->more["-m"]});
-    // The server handles what we send in our order: when it answers this, it has the message.
-    ping.ping(Jid()).then([&](const client::Outcome<Milliseconds>& answer) {
-      taken = answer.has_value();
+    // This goes the message's way and is answered after it, if only by a refusal.
+    ping.ping(to->to_bare()).then([&](const client::Outcome<Milliseconds>& answer) {
+      taken = answer || answer.error().kind == client::RequestError::Kind::refused;
       client.close();
     });
   });
