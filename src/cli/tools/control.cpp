@@ -12,7 +12,6 @@ namespace starling::cli {
 namespace {
 
 using client::Controller;
-using payload::ControlParameter;
 using payload::IotType;
 using payload::IotValue;
 
