@@ -60,7 +60,7 @@ class FakeServer final : public net::ByteStream::Handler {
   void register_accounts() {
     settings_.features.push_back({"register",
                                   [](const stream::View& view, xml::Writer& writer) {
-                                    if (!view.authenticated) writer.empty("register", ns::reg_feature);
+                                    if (!view.authenticated) writer.open("register", ns::reg_feature).close();
                                   },
                                   [](const stream::View& view, const xml::Element& element) {
                                     return !view.authenticated && element.name() == "iq";
@@ -223,8 +223,8 @@ struct Bench {
     return std::ranges::find(events, event) != events.end();
   }
   [[nodiscard]] std::size_t logged(std::string_view part) const {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(log, [&](const std::string& line) { return line.find(part) != line.npos; }));
+    return static_cast<std::size_t>(std::ranges::count_if(
+        log, [&](const std::string& line) { return line.find(part) != std::string::npos; }));
   }
 
   struct MemoryDialer final : Dialer {

@@ -16,8 +16,8 @@ namespace starling::xml {
 
 // Trees are walked recursively, so there is a depth that no configuration exceeds.
 inline constexpr std::size_t kMaxDepth = 1000;
-// Writer::copy() declares an element's namespace anew wherever it has to. Without a bound, one long name that
-// is used ten thousand times would make gigabytes of a stanza.
+// The name of one namespace. It is declared anew by Writer::copy() wherever it has to be, so the names in one
+// element, each counted as often as it is used, are bounded by Limits::element_bytes as well.
 inline constexpr std::size_t kMaxNamespaceBytes = 512;
 
 struct Limits {

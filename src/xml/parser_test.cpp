@@ -263,6 +263,21 @@ TEST(StreamParser, LimitsStrikeAtTheSameByteHoweverTheBytesAreCut) {
   }
 }
 
+TEST(StreamParser, BoundsWhatACopyWouldDeclare) {
+  const Limits limits{.element_bytes = 400};
+  const std::string ns(150, 'n');
+  auto verdict = [&](std::string_view content) {
+    const std::string text = fmt::format("{}<a xmlns:p='{}'>{}</a>", kHeader, ns, content);
+    const Events whole = events(text, limits);
+    EXPECT_EQ(whole, events(text, [](std::size_t) { return 1U; }, limits)) << content;
+    return whole.back().find("make more than 400 bytes") == std::string::npos;
+  };
+  EXPECT_TRUE(verdict("<b p:x=''/><b p:x=''/>"));
+  EXPECT_FALSE(verdict("<b p:x=''/><b p:x=''/><b p:x=''/>"));
+  EXPECT_TRUE(verdict("<p:b><p:c/><p:c/><p:c/></p:b>"));  // declared once for all of them
+  EXPECT_FALSE(verdict("<p:b/><p:b/><p:b/>"));
+}
+
 TEST(StreamParser, NamesEveryFault) {
   EXPECT_EQ(fault_of("GET / HTTP/1.1\r\n"), "not_well_formed");
   EXPECT_EQ(fault_of("\xEF\xBB\xBF<stream:stream>"), "not_well_formed");  // RFC 6120 11.6: no byte order mark
@@ -508,6 +523,9 @@ TEST(Document, KnowsWhetherItsContentDependsOnTheStream) {
   EXPECT_TRUE(bound("<message xmlns='u'><x/></message>"));
   EXPECT_FALSE(bound("<message xmlns='u'><x xmlns='v'/></message>"));
   EXPECT_TRUE(bound("<message><x xmlns='v'><stream:y/></x></message>"));
+  // Content of one kind of stream in a root of another, or of none, would change its namespace.
+  EXPECT_TRUE(bound("<stream:x xmlns='jabber:server'><y/></stream:x>"));
+  EXPECT_FALSE(bound("<message xmlns='jabber:server'><body/></message>"));
 }
 
 TEST(Element, FindsAttributesAndChildren) {

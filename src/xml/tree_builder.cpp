@@ -72,6 +72,7 @@ void TreeBuilder::begin(const Limits& limits, const Scope& scope, std::size_t ra
   root_ = nullptr;
   self_contained_ = true;
   children_ = 0;
+  named_bytes_ = 0;
   limits_ = limits;
   bindings_.clear();
   for (const auto& [prefix, ns] : scope.prefixes) bindings_.push_back({prefix, ns, 0, true});
@@ -152,7 +153,10 @@ void TreeBuilder::start(std::string_view written, const XML_Char** attributes) {
   if (name->prefix.empty()) {
     const Frame& frame = frames_.back();
     element->ns_ = frame.default_ns;
-    if (depth > 1 && frame.inherited_ns && !is_content_ns(frame.default_ns)) self_contained_ = false;
+    // What inherits the content namespace of its stanza goes along with it, "jabber:server" to
+    // "jabber:client".
+    const bool content = depth > 1 && frame.default_ns == root_->ns_ && is_content_ns(root_->ns_);
+    if (depth > 1 && frame.inherited_ns && !content) self_contained_ = false;
   } else {
     const std::optional<std::string_view> ns = resolve(name->prefix);
     if (!ns) return;
@@ -163,6 +167,7 @@ void TreeBuilder::start(std::string_view written, const XML_Char** attributes) {
     root_ = element;
   } else {
     Frame& parent = frames_[depth - 1];
+    if (element->ns_ != parent.element->ns_ && !count_name(element->ns_)) return;
     (parent.last_child == nullptr ? parent.element->first_child_ : parent.last_child->next_sibling_) =
         element;
     parent.last_child = element;
@@ -255,6 +260,15 @@ std::optional<std::string_view> TreeBuilder::resolve(std::string_view prefix) {
   return std::nullopt;
 }
 
+// A copy declares a namespace wherever it differs from the one around, a prefix costs the sender two bytes.
+bool TreeBuilder::count_name(std::string_view ns) {
+  named_bytes_ += ns.size();
+  if (named_bytes_ <= limits_.element_bytes) return true;
+  fail(ParseFault::policy_violation,
+       fmt::format("the namespaces of an element's names make more than {} bytes", limits_.element_bytes));
+  return false;
+}
+
 bool TreeBuilder::resolve_attributes(const Element& element) {
   for (const Attribute* at = element.attributes_; at != nullptr; at = at->next) {
     if (at->prefix.empty()) continue;
@@ -266,6 +280,7 @@ bool TreeBuilder::resolve_attributes(const Element& element) {
         return false;
       }
     }
+    if (!count_name(*ns)) return false;
     const_cast<Attribute*>(at)->ns = *ns;  // ours until take()
   }
   return true;

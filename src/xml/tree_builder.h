@@ -76,6 +76,7 @@ class TreeBuilder {
                       const XML_Char** attributes);
   bool declare(std::string_view prefix, std::string_view ns);
   bool resolve_attributes(const Element& element);
+  bool count_name(std::string_view ns);
   std::optional<std::string_view> resolve(std::string_view prefix);
   void join_text(const Frame& frame);
   void move_views(const char* from, std::size_t size);
@@ -92,6 +93,7 @@ class TreeBuilder {
   Element* root_ = nullptr;
   bool self_contained_ = true;
   std::size_t children_ = 0;
+  std::size_t named_bytes_ = 0;  // of the namespaces that a copy would declare
   Limits limits_;
   std::vector<Frame> frames_;
   std::vector<Binding> bindings_;

@@ -61,8 +61,9 @@ void check_copy(const Document& document, const std::string& tree) {
   dump(tree_of_copy, again->root());
   check(tree == tree_of_copy, "a copy is another tree");
   if (!document.self_contained()) return;
-  // Then the content is as good under a start tag that declares nothing.
-  std::string moved = fmt::format("<m xmlns='jabber:client'>{}</m>", document.root().inner_bytes());
+  // Then the content is as good under a start tag that declares nothing but the content namespace.
+  const std::string_view ns = document.root().ns() == ns::server ? ns::server : ns::client;
+  std::string moved = fmt::format("<m xmlns='{}'>{}</m>", ns, document.root().inner_bytes());
   Result<Document> elsewhere = parse(moved, {1 << 20, 100, 100, 10000});
   check(elsewhere.has_value(), "self-contained content does not parse by itself");
   std::string original;

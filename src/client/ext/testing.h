@@ -19,7 +19,7 @@ inline std::vector<std::string> sent(Bench& bench) {
 inline std::string attribute_of(std::string_view xml, std::string_view name) {
   const auto start = fmt::format(" {}='", name);
   const auto from = xml.find(start);
-  if (from == xml.npos) return {};
+  if (from == std::string_view::npos) return {};
   const auto rest = xml.substr(from + start.size());
   return std::string(rest.substr(0, rest.find('\'')));
 }
