@@ -82,18 +82,12 @@ Task<Result<void>> Accounts::set_password(Jid jid, std::string password) {
   storage::Account keys;
   auto derived = co_await derive(std::move(password), keys);
   if (!derived) co_return derived;
-  // Read after the derivation: the row may have changed in the meantime.
-  auto existing = co_await store_.account(jid.text());
-  if (!existing) co_return std::unexpected(existing.error());
-  if (!*existing) co_return missing(jid);
-  auto account = **std::move(existing);
-  account.sha1 = std::move(keys.sha1);
-  account.sha256 = std::move(keys.sha256);
   storage::Batch batch;
-  batch.emplace_back(storage::PutAccount{std::move(account), false});
+  batch.emplace_back(storage::SetKeys{jid.text(), std::move(keys.sha1), std::move(keys.sha256)});
   auto committed = co_await store_.commit(std::move(batch));
-  if (!committed) co_return std::unexpected(committed.error());
-  co_return Result<void>();
+  if (committed) co_return Result<void>();
+  if (committed.error().code == Errc::not_found) co_return missing(jid);
+  co_return std::unexpected(committed.error());
 }
 
 Task<Result<void>> Accounts::remove(Jid jid) {

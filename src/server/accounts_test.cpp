@@ -83,6 +83,32 @@ TEST_F(AccountsTest, SetPasswordChangesKeysAlone) {
   EXPECT_TRUE(opens(after.sha256, crypto::Hash::sha256, "two"));
 }
 
+TEST_F(AccountsTest, SetPasswordUndoesNothingThatHappensMeanwhile) {
+  ASSERT_TRUE(loop_.get([&] { return accounts_.add(alice_, "one"); }));
+  std::vector<bool> done;
+  const auto note = [&](const Result<void>& result) { done.push_back(result.has_value()); };
+  loop_.in_turn([&] {
+    spawn(accounts_.set_password(alice_, "two"), note);
+    spawn(store_->commit({storage::SetLastSeen{alice_.text(), 99, "off"}}), [](const auto&) {});
+    spawn(accounts_.set_password(alice_, "three"), note);
+  });
+  loop_.settle();
+  EXPECT_THAT(done, ::testing::ElementsAre(true, true));
+  const auto account = stored(alice_);
+  EXPECT_EQ(account.last_seen, 99);
+  EXPECT_TRUE(opens(account.sha1, crypto::Hash::sha1, "three"));  // both keys are of one password
+  EXPECT_TRUE(opens(account.sha256, crypto::Hash::sha256, "three"));
+
+  done.clear();
+  loop_.in_turn([&] {
+    spawn(accounts_.set_password(alice_, "four"), note);
+    spawn(accounts_.remove(alice_), note);
+    spawn(accounts_.set_password(alice_, "five"), note);
+  });
+  loop_.settle();
+  EXPECT_EQ(loop_.get([&] { return accounts_.show(alice_); }).error().code, Errc::not_found);
+}
+
 TEST_F(AccountsTest, RemoveAndList) {
   for (const auto* jid : {"carol@localhost", "alice@localhost", "bob@localhost", "dora@other.example"})
     ASSERT_TRUE(loop_.get([&] { return accounts_.add(*Jid::parse(jid), "x"); }));

@@ -112,6 +112,40 @@ TEST_P(StoreContract, KeepsAnAccountWhole) {
 TEST_P(StoreContract, PutsAnAccountOverTheOldOne) {
   must_commit({PutAccount{account_of("ann@example.org")}});
   auto changed = account_of("ann@example.org");
+TEST_P(StoreContract, SetsTheKeysOfAnAccountAndNothingElse) {
+  must_commit({PutAccount{account_of("ann@example.org")}});
+  auto changed = account_of("ann@example.org");
+  changed.sha1 = {"new salt", "new stored", "new server", 5000};
+  changed.sha256 = {"salt 256", "stored", "server", 6000};
+  must_commit({SetLastSeen{"ann@example.org", 12345, "off"},
+               SetKeys{"ann@example.org", changed.sha1, changed.sha256}});
+  changed.last_seen = 12345;
+  changed.last_status = "off";
+  EXPECT_EQ(account("ann@example.org"), changed);
+}
+
+TEST_P(StoreContract, RefusesKeysOfNobodyWithTheirWholeBatch) {
+  must_commit({PutAccount{account_of("ann@example.org")}});
+  const SetKeys keys{"ann@example.org", {"s", "k", "v", 1}, {"s", "k", "v", 1}};
+  auto refused = commit({PutValue{"x@example.org", "k", "a", "1"}, DeleteAccount{"ann@example.org"}, keys});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::not_found);
+  EXPECT_THAT(refused.error().message, testing::HasSubstr("ann@example.org"));
+  EXPECT_EQ(account("ann@example.org"), account_of("ann@example.org"));
+  EXPECT_EQ(value("x@example.org", "k", "a"), std::nullopt);
+
+  // One behind the other, as two administrators may send them: what was deleted stays so.
+  std::vector<bool> done;
+  loop_.in_turn([&] {
+    const auto note = [&](const Result<Committed>& result) { done.push_back(result.has_value()); };
+    spawn(store_->commit({DeleteAccount{"ann@example.org"}}), note);
+    spawn(store_->commit({keys}), note);
+  });
+  ASSERT_TRUE(loop_.run_until([&] { return done.size() == 2; }));
+  EXPECT_THAT(done, ElementsAre(true, false));
+  EXPECT_EQ(account("ann@example.org"), std::nullopt);
+}
+
   changed.sha256.salt.clear();
   changed.disabled = false;
   changed.last_seen = -5;

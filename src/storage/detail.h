@@ -32,27 +32,30 @@ inline std::string_view domain_of(std::string_view bare_jid) {
 
 std::unexpected<Error> closed();
 
-// The error of the first PutAccount of `batch` that must be new and is not, taking the batch's earlier writes
-// into account; Errc::conflict. `exists(jid)` returns Result<bool>.
+// The error of the first write of `batch` that wants its account to be new (Errc::conflict) or to exist
+// (Errc::not_found) and does not find it so, taking the batch's earlier writes into account. `exists(jid)`
+// returns Result<bool>.
 template <class Exists>
-Result<void> check_new(const Batch& batch, Exists exists) {
+Result<void> check_accounts(const Batch& batch, Exists exists) {
   std::vector<std::pair<std::string_view, bool>> changed;
+  const auto is_there = [&](const std::string& jid) -> Result<bool> {
+    const auto known =
+        std::find_if(changed.rbegin(), changed.rend(), [&](const auto& one) { return one.first == jid; });
+    return known != changed.rend() ? Result<bool>(known->second) : exists(jid);
+  };
   for (const auto& write : batch) {
     if (const auto* put = std::get_if<PutAccount>(&write)) {
       if (put->must_be_new) {
-        Result<bool> there = false;
-        const auto known = std::find_if(changed.rbegin(), changed.rend(),
-                                        [&](const auto& change) { return change.first == put->account.jid; });
-        if (known != changed.rend()) {
-          there = known->second;
-        } else {
-          there = exists(put->account.jid);
-        }
-        if (!there) return std::unexpected(std::move(there.error()));
+        const auto there = is_there(put->account.jid);
+        if (!there) return std::unexpected(there.error());
         if (*there)
           return fail(Errc::conflict, fmt::format("The account {} exists already.", put->account.jid));
       }
       changed.emplace_back(put->account.jid, true);
+    } else if (const auto* set = std::get_if<SetKeys>(&write)) {
+      const auto there = is_there(set->jid);
+      if (!there) return std::unexpected(there.error());
+      if (!*there) return fail(Errc::not_found, fmt::format("There is no account {}.", set->jid));
     } else if (const auto* gone = std::get_if<DeleteAccount>(&write)) {
       changed.emplace_back(gone->jid, false);
     }

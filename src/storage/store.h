@@ -7,9 +7,9 @@
 // A call is under way from the moment it is made, whether its Task is awaited or dropped. Writes are queued
 // to the one writer and committed in groups; they take effect in the order in which commit() was called, over
 // all loops that call one after the other. A read sees every commit whose Task had ended before the read was
-// called. Errors: conflict (must_be_new), io (the environment: none of the batch was written, later ones may
-// be), unavailable (closing, or the disk lags so far behind that the queue of writes is full), corrupt (what
-// is stored is not what this version writes).
+// called. Errors: conflict (must_be_new), not_found (SetKeys), io (the environment: none of the batch was
+// written, later ones may be), unavailable (closing, or the disk lags so far behind that the queue of writes
+// is full), corrupt (what is stored is not what this version writes).
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -58,6 +58,11 @@ struct PutAccount {
   Account account;
   bool must_be_new = false;
 };  // must_be_new: the batch fails with conflict if it exists
+// A new password, beside what else may change meanwhile. The batch fails with not_found without the account.
+struct SetKeys {
+  std::string jid;
+  ScramKeys sha1, sha256;
+};
 // When the last session ended (XEP-0012), beside keys that may change meanwhile. No effect without the
 // account.
 struct SetLastSeen {
@@ -90,8 +95,8 @@ struct MarkOneDelivered {
   std::string owner;
   std::uint64_t id = 0;
 };
-using Write = std::variant<PutAccount, SetLastSeen, DeleteAccount, PutValue, DeleteValue, DeleteKind, Append,
-                           MarkDelivered, MarkOneDelivered>;
+using Write = std::variant<PutAccount, SetKeys, SetLastSeen, DeleteAccount, PutValue, DeleteValue, DeleteKind,
+                           Append, MarkDelivered, MarkOneDelivered>;
 
 // All of it or nothing of it.
 using Batch = std::vector<Write>;

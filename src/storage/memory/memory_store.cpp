@@ -9,11 +9,11 @@ using detail::Overloaded;
 using detail::ready;
 
 Result<Committed> MemoryStore::apply(Batch& batch) {
-  // The one way a batch can fail comes first; what follows cannot.
-  if (auto fresh = detail::check_new(
+  // What can fail in a batch comes first; what follows cannot.
+  if (auto checked = detail::check_accounts(
           batch, [this](const std::string& jid) -> Result<bool> { return accounts_.contains(jid); });
-      !fresh)
-    return std::unexpected(std::move(fresh.error()));
+      !checked)
+    return std::unexpected(std::move(checked.error()));
 
   Committed committed;
   const auto drop_from_tail = [this](const std::string& owner, auto remove) {
@@ -26,6 +26,11 @@ Result<Committed> MemoryStore::apply(Batch& batch) {
     std::visit(
         Overloaded{
             [&](PutAccount& put) { accounts_.insert_or_assign(put.account.jid, std::move(put.account)); },
+            [&](SetKeys& set) {
+              Account& account = accounts_.at(set.jid);
+              account.sha1 = std::move(set.sha1);
+              account.sha256 = std::move(set.sha256);
+            },
             [&](SetLastSeen& set) {
               const auto found = accounts_.find(set.jid);
               if (found == accounts_.end()) return;

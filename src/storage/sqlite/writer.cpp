@@ -83,6 +83,9 @@ Result<void> Writer::prepare() {
        "sha1_salt=?3, sha1_stored=?4, sha1_server=?5, sha1_iterations=?6, sha256_salt=?7, sha256_stored=?8, "
        "sha256_server=?9, sha256_iterations=?10, disabled=?11, created_at=?12, last_seen=?13, "
        "last_status=?14"},
+      {&sql_.set_keys,
+       "UPDATE account SET sha1_salt=?2, sha1_stored=?3, sha1_server=?4, sha1_iterations=?5, "
+       "sha256_salt=?6, sha256_stored=?7, sha256_server=?8, sha256_iterations=?9 WHERE jid=?1"},
       {&sql_.set_last_seen, "UPDATE account SET last_seen=?2, last_status=?3 WHERE jid=?1"},
       {&sql_.delete_account, "DELETE FROM account WHERE jid=?1"},
       {&sql_.delete_owner, "DELETE FROM value WHERE owner=?1"},
@@ -229,13 +232,13 @@ Result<void> Writer::write_all(Group& group) {
 }
 
 Result<void> Writer::write_batch(Request& request) {
-  auto fresh = detail::check_new(request.batch, [this](const std::string& jid) {
+  auto checked = detail::check_accounts(request.batch, [this](const std::string& jid) {
     Using scope(sql_.has_account);
     return sql_.has_account.bind(1, jid).step();
   });
-  if (!fresh) {
-    if (fresh.error().code != Errc::conflict) return fresh;
-    request.result = std::unexpected(std::move(fresh.error()));
+  if (!checked) {
+    if (checked.error().code != Errc::conflict && checked.error().code != Errc::not_found) return checked;
+    request.result = std::unexpected(std::move(checked.error()));
     return {};
   }
   for (const auto& one : request.batch) {
@@ -261,6 +264,19 @@ Result<void> Writer::write(const PutAccount& put, Committed& /*committed*/) {
       .bind(12, account.created_at)
       .bind(13, account.last_seen)
       .bind(14, account.last_status)
+      .run();
+}
+
+Result<void> Writer::write(const SetKeys& set, Committed& /*committed*/) {
+  return sql_.set_keys.bind(1, set.jid)
+      .bind_blob(2, set.sha1.salt)
+      .bind_blob(3, set.sha1.stored_key)
+      .bind_blob(4, set.sha1.server_key)
+      .bind(5, std::int64_t{set.sha1.iterations})
+      .bind_blob(6, set.sha256.salt)
+      .bind_blob(7, set.sha256.stored_key)
+      .bind_blob(8, set.sha256.server_key)
+      .bind(9, std::int64_t{set.sha256.iterations})
       .run();
 }
 

@@ -50,8 +50,8 @@ class Writer {
   };
 
   struct Statements {
-    Statement begin, commit, rollback, has_account, put_account, set_last_seen, delete_account, delete_owner,
-        put_value, delete_value, delete_kind, append, delete_message, reserve_ids;
+    Statement begin, commit, rollback, has_account, put_account, set_keys, set_last_seen, delete_account,
+        delete_owner, put_value, delete_value, delete_kind, append, delete_message, reserve_ids;
   };
 
   Result<void> prepare();
@@ -64,6 +64,7 @@ class Writer {
   Result<void> write_all(Group& group);
   Result<void> write_batch(Request& request);
   Result<void> write(const PutAccount& put, Committed& committed);
+  Result<void> write(const SetKeys& set, Committed& committed);
   Result<void> write(const SetLastSeen& set, Committed& committed);
   Result<void> write(const DeleteAccount& gone, Committed& committed);
   Result<void> write(const PutValue& put, Committed& committed);
