@@ -94,8 +94,8 @@ void Shard::cross(Shard& home, Envelope envelope) {
   if (batch.empty())
     loop_.at_turn_end([this, &home] {
       home.loop().post([&home, batch = std::exchange(crossings_[home.index()], {})]() mutable {
-        for (Envelope& one : batch) home.user(one.to).receive(std::move(one));
-        home.drain();
+        for (Envelope& one : batch) home.route(std::move(one));
+        home.drain();  // there one that fails costs no other
       });
     });
   batch.push_back(std::move(envelope));

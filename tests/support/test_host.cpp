@@ -107,13 +107,15 @@ server::Config TestHost::default_config() {
 }
 
 TestHost::TestHost(server::Config config, std::size_t shards)
+    : TestHost(std::move(config), shards, modules::all) {}
+
+TestHost::TestHost(server::Config config, std::size_t shards, const server::ModuleFactory& modules)
     : store_(std::make_unique<storage::faulty::FaultyStore>(std::make_unique<storage::MemoryStore>())),
       pool_(0, 0),
       accounts_(*store_, pool_) {
   const std::vector<Loop*> loops(shards, &loop_);
-  loop_.in_turn([&] {
-    core_ = std::make_unique<server::Core>(std::move(config), *store_, accounts_, loops, modules::all);
-  });
+  loop_.in_turn(
+      [&] { core_ = std::make_unique<server::Core>(std::move(config), *store_, accounts_, loops, modules); });
   static_cast<void>(loop_.get([&] { return core_->prepare(); }));
 }
 

@@ -56,6 +56,7 @@ class TestHost {
   // PLAIN without TLS and no rates, so that tests are short; change it before the first client.
   static server::Config default_config();
   explicit TestHost(server::Config config = default_config(), std::size_t shards = 1);
+  TestHost(server::Config config, std::size_t shards, const server::ModuleFactory& modules);
   ~TestHost();
 
   void add_account(std::string_view bare_jid);  // with the local part as password

@@ -365,5 +365,48 @@ TEST(CrossShardTest, MessagesPresenceAndIqsReachAccountsOfOtherShards) {
   EXPECT_THAT(clients[0]->stanzas(), ElementsAre(HasSubstr("type='result'")));
 }
 
+// A phase with a defect: what it throws stands for what the environment does (no memory).
+class Stumbles final : public server::Module {
+ public:
+  [[nodiscard]] server::ModuleInfo info() const override {
+    return {
+        .name = "stumbles", .summary = "", .specifications = {}, .host_features = {}, .account_features = {}};
+  }
+  void attach(server::Registry& registry) override {
+    registry.screen([](const server::Passage& passage) -> std::expected<void, StanzaError> {
+      if (!passage.outward && passage.envelope.stanza->element().bytes().contains("stumble"))
+        throw std::runtime_error("no memory");
+      return {};
+    });
+  }
+};
+
+TEST(CrossShardTest, AStanzaThatFailsCostsNoOther) {
+  for (const std::size_t shards : {1U, 4U}) {
+    TestHost host(TestHost::default_config(), shards, [](const server::Config&) {
+      std::vector<std::unique_ptr<server::Module>> modules;
+      modules.push_back(std::make_unique<Stumbles>());
+      return modules;
+    });
+    TestClient& romeo = host.login("romeo@localhost/orchard");
+    for (int i = 0; i < 8; ++i) {  // of every shard, loaded already or not yet
+      const std::string bare = fmt::format("u{}@localhost", i);
+      TestClient* juliet = i % 2 == 0 ? &host.login(bare + "/r") : nullptr;
+      if (juliet != nullptr) juliet->send("<presence/>");
+      host.add_account(bare);
+      for (const char* id : {"one", "stumble", "two"})
+        romeo.send_raw(
+            fmt::format("<message to='{}' type='chat' id='{}'><body>Hi</body></message>", bare, id));
+      host.settle();
+      if (juliet != nullptr) {
+        EXPECT_THAT(juliet->stanzas(),
+                    ElementsAre(HasSubstr("<presence"), HasSubstr("id='one'"), HasSubstr("id='two'")));
+      } else {  // nobody keeps them here
+        EXPECT_THAT(romeo.stanzas(), ElementsAre(HasSubstr("id='one'"), HasSubstr("id='two'")));
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace starling

@@ -35,7 +35,7 @@ Task<void> User::read() {
   last_used_ = shard_.loop().now();
   state_ = ok ? State::loaded : State::failed;
   for (auto& job : std::exchange(waiting_, {})) job(*this, ok);
-  for (Envelope& envelope : std::exchange(inbox_, {})) dispatch(std::move(envelope));
+  for (Envelope& envelope : std::exchange(inbox_, {})) shard_.route(std::move(envelope));
   shard_.drain();
   if (!exists())
     shard_.loop().at_turn_end([&shard = shard_, jid = jid_] { shard.forget(jid); });  // costs no memory
