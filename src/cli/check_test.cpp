@@ -11,6 +11,7 @@
 
 #include "net/tcp.h"
 #include "net/tls.h"
+#include "support/temporary_directory.h"
 
 namespace starling::cli {
 namespace {
@@ -21,12 +22,10 @@ using Severity = Finding::Severity;
 class CheckTest : public ::testing::Test {
  protected:
   CheckTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "starling-check-XXXXXX").string();
-    context_.data = ::mkdtemp(pattern.data());
+    context_.data = directory_.path();
     context_.sets = {"listen.c2s=127.0.0.1:0", "listen.c2s_tls="};
     write("");
   }
-  ~CheckTest() override { std::filesystem::remove_all(context_.data); }
 
   void write(std::string_view text) const { std::ofstream(context_.paths().config_file()) << text; }
   void set(std::string entry) { context_.sets.push_back(std::move(entry)); }
@@ -45,6 +44,7 @@ class CheckTest : public ::testing::Test {
     return *made;
   }
 
+  TemporaryDirectory directory_;
   Context context_;
   std::chrono::system_clock::time_point now_ = std::chrono::system_clock::now();
 };

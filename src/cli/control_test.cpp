@@ -13,6 +13,7 @@
 
 #include "net/reactor.h"
 #include "server/control_socket.h"
+#include "support/temporary_directory.h"
 
 namespace starling::cli {
 namespace {
@@ -21,19 +22,14 @@ using ::testing::HasSubstr;
 
 class ControlTest : public ::testing::Test {
  protected:
-  ControlTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "starling-cli-XXXXXX").string();
-    parent_ = ::mkdtemp(pattern.data());
-    context_.data = parent_ + "/data";
-  }
-  ~ControlTest() override { std::filesystem::remove_all(parent_); }
+  ControlTest() { context_.data = parent_.file("data"); }
 
   Outcome add(const std::string& jid) {
     return ask_server_or_store(context_, "user.add", {{"jid", jid}, {"password", "x"}});
   }
   Json accounts() { return (*ask_server_or_store(context_, "user.list", Json::object()))["accounts"]; }
 
-  std::string parent_;
+  TemporaryDirectory parent_;
   Context context_;
 };
 

@@ -266,7 +266,7 @@ struct HostMetaTest : ::testing::Test {
   static void TearDownTestSuite() { dns.reset(); }
   static inline std::unique_ptr<DnsServer> dns;
 
-  TemporaryDirectory directory;
+  CertificateDirectory directory;
   CertificateFiles files = directory.certificate({"example.org", "www.example.org"});
   Reactor reactor;
   std::unique_ptr<Resolver> resolver =

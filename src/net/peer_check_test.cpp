@@ -119,14 +119,14 @@ INSTANTIATE_TEST_SUITE_P(
         NameCase{"IP:::1", "::1", true}));
 
 struct PeerCheckTest : ::testing::Test {
-  TemporaryDirectory directory;
+  CertificateDirectory directory;
   Reactor reactor;
   Owner client;
   Owner server;
   int count = 0;
 
   CertificateFiles write(const Identity& identity, const Identity* issuer = nullptr) {
-    const std::string name = (directory.path / std::to_string(++count)).string();
+    const std::string name = directory.file(std::to_string(++count));
     CertificateFiles files{name + ".crt", name + ".key"};
     std::FILE* const chain = std::fopen(files.certificate.c_str(), "w");
     PEM_write_X509(chain, identity.certificate.get());

@@ -2,7 +2,6 @@
 // For this room's tests: connected pairs of streams on loopback, an owner that reads and writes them,
 // certificates in a directory that goes away, an OpenSSL client with settings of its own.
 #include <array>
-#include <filesystem>
 #include <fstream>
 #include <functional>
 
@@ -22,6 +21,7 @@
 #include "net/openssl.h"
 #include "net/tcp.h"
 #include "net/tls.h"
+#include "support/temporary_directory.h"
 
 namespace starling::net::testing {
 
@@ -149,26 +149,19 @@ inline std::string long_text(std::size_t size) {
   return text;
 }
 
-struct TemporaryDirectory {
-  std::filesystem::path path;
-  TemporaryDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "starling-net-XXXXXX").string();
-    path = ::mkdtemp(pattern.data());
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  ~TemporaryDirectory() { std::filesystem::remove_all(path); }
-
+// ... with certificates in it.
+class CertificateDirectory : public TemporaryDirectory {
+ public:
   // A certificate of its own subdirectory.
   CertificateFiles certificate(const std::vector<std::string>& domains,
                                std::chrono::system_clock::time_point now = std::chrono::system_clock::now()) {
-    auto files = ensure_self_signed(domains, (path / std::to_string(++count_)).string(), now);
+    auto files = ensure_self_signed(domains, file(std::to_string(++count_)), now);
     EXPECT_TRUE(files) << files.error().message;
     return *files;
   }
   std::string write(const std::string& name, std::string_view content) {
-    std::ofstream(path / name) << content;
-    return (path / name).string();
+    std::ofstream(file(name)) << content;
+    return file(name);
   }
 
  private:

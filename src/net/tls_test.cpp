@@ -28,7 +28,7 @@ std::shared_ptr<TlsContext> server_context(const std::vector<CertificateFiles>& 
 }
 
 struct Tls : ::testing::Test {
-  TemporaryDirectory directory;
+  CertificateDirectory directory;
   CertificateFiles files = directory.certificate({"example.org"});
   std::shared_ptr<TlsContext> for_server = server_context({files});
   std::shared_ptr<TlsContext> for_client = *TlsContext::make_client(files.certificate, false);
@@ -466,7 +466,7 @@ TEST_F(Tls, names_the_file_that_cannot_be_used) {
     const auto made = TlsContext::make_server({pair});
     return made ? std::string("made") : made.error().message;
   };
-  const std::string nothing = (directory.path / "nothing.pem").string();
+  const std::string nothing = directory.file("nothing.pem");
   const std::string text = directory.write("text.pem", "no certificate at all");
   const std::string damaged =
       directory.write("damaged.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
@@ -477,7 +477,7 @@ TEST_F(Tls, names_the_file_that_cannot_be_used) {
   EXPECT_EQ(message({text, files.key}), text + " holds no PEM certificate");
   EXPECT_THAT(message({damaged, files.key}), HasSubstr(damaged + " holds a damaged certificate"));
   EXPECT_THAT(message({files.certificate, text}), HasSubstr(text + " holds no PEM private key"));
-  EXPECT_THAT(message({directory.path.string(), files.key}), HasSubstr("Is a directory"));
+  EXPECT_THAT(message({directory.path(), files.key}), HasSubstr("Is a directory"));
   const CertificateFiles others = directory.certificate({"other.example"});
   EXPECT_EQ(message({files.certificate, others.key}),
             "the key " + others.key + " does not fit the certificate " + files.certificate);
@@ -508,11 +508,11 @@ TEST_F(Tls, takes_an_expired_certificate_with_a_warning) {
 }
 
 struct SelfSigned : ::testing::Test {
-  TemporaryDirectory directory;
+  CertificateDirectory directory;
   system_clock::time_point now = system_clock::now();
 
   CertificateFiles ensure(const std::vector<std::string>& domains) {
-    const auto made = ensure_self_signed(domains, directory.path.string(), now);
+    const auto made = ensure_self_signed(domains, directory.path(), now);
     EXPECT_TRUE(made) << made.error().message;
     return made.value_or(CertificateFiles{});
   }
@@ -529,11 +529,11 @@ struct SelfSigned : ::testing::Test {
 
 TEST_F(SelfSigned, names_every_domain_and_lasts_a_year) {
   const CertificateFiles files = ensure({"example.org", "conference.example.org", "::1"});
-  EXPECT_EQ(files.certificate, (directory.path / "tls/self-signed.crt").string());
-  EXPECT_EQ(files.key, (directory.path / "tls/self-signed.key").string());
+  EXPECT_EQ(files.certificate, directory.file("tls/self-signed.crt"));
+  EXPECT_EQ(files.key, directory.file("tls/self-signed.key"));
   EXPECT_EQ(mode(files.key), 0600U);
   EXPECT_EQ(mode(files.certificate), 0600U);
-  EXPECT_EQ(mode((directory.path / "tls").string()), 0700U);
+  EXPECT_EQ(mode(directory.file("tls")), 0700U);
   const auto context = server_context({files});
   ASSERT_NE(context, nullptr);
   const CertificateStatus& status = context->certificates().front();
@@ -567,7 +567,7 @@ TEST_F(SelfSigned, is_renewed_when_the_domains_differ) {
 
 TEST_F(SelfSigned, is_made_anew_when_key_and_certificate_do_not_fit) {
   const CertificateFiles files = ensure({"a.example"});
-  TemporaryDirectory elsewhere;
+  CertificateDirectory elsewhere;
   std::filesystem::copy_file(elsewhere.certificate({"a.example"}).key, files.key,
                              std::filesystem::copy_options::overwrite_existing);
   EXPECT_FALSE(TlsContext::make_server({files}));
@@ -576,8 +576,8 @@ TEST_F(SelfSigned, is_made_anew_when_key_and_certificate_do_not_fit) {
 
 TEST_F(SelfSigned, refuses_names_that_a_certificate_cannot_hold) {
   for (const auto* bad : {"", "m\xc3\xbcnchen.example", "a.example,DNS:b.example", "a b", "*."})
-    EXPECT_FALSE(ensure_self_signed({bad}, directory.path.string(), now)) << bad;
-  EXPECT_FALSE(ensure_self_signed({}, directory.path.string(), now));
+    EXPECT_FALSE(ensure_self_signed({bad}, directory.path(), now)) << bad;
+  EXPECT_FALSE(ensure_self_signed({}, directory.path(), now));
   const auto nowhere = ensure_self_signed({"a.example"}, "/proc/nowhere", now);
   ASSERT_FALSE(nowhere);
   EXPECT_THAT(nowhere.error().message, HasSubstr("/proc/nowhere"));
@@ -586,7 +586,7 @@ TEST_F(SelfSigned, refuses_names_that_a_certificate_cannot_hold) {
 // A session moves between two running reactors again and again while both sides send.
 TEST(TlsThreaded, moves_a_stream_in_the_midst_of_traffic) {
   constexpr int kMoves = 50;
-  TemporaryDirectory directory;
+  CertificateDirectory directory;
   const CertificateFiles files = directory.certificate({"example.org"});
   const auto for_server = server_context({files});
   const auto for_client = *TlsContext::make_client(files.certificate, false);

@@ -9,6 +9,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "support/temporary_directory.h"
+
 namespace starling::server {
 namespace {
 
@@ -20,11 +22,9 @@ using ::testing::StartsWith;
 class ConfigTest : public ::testing::Test {
  protected:
   ConfigTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "starling-config-XXXXXX").string();
-    sources_.directory = ::mkdtemp(pattern.data());
-    sources_.file = sources_.directory + "/starling.toml";
+    sources_.directory = directory_.path();
+    sources_.file = directory_.file("starling.toml");
   }
-  ~ConfigTest() override { std::filesystem::remove_all(sources_.directory); }
 
   ReadConfig read_file(std::string_view text) {
     std::ofstream(sources_.file) << text;
@@ -38,6 +38,7 @@ class ConfigTest : public ::testing::Test {
   }
   std::string at(std::string_view position) const { return fmt::format("{}:{}: ", sources_.file, position); }
 
+  TemporaryDirectory directory_;
   ConfigSources sources_;
 };
 

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "support/temporary_directory.h"
+
 namespace starling::server {
 namespace {
 
@@ -31,8 +33,6 @@ class ControlSocketTest : public ::testing::Test {
         pool_(0, 10),
         accounts_(*store_, pool_),
         admin_(accounts_, nobody_, [] { return std::vector<std::string>{"localhost"}; }) {
-    std::string pattern = (std::filesystem::temp_directory_path() / "starling-control-XXXXXX").string();
-    directory_ = ::mkdtemp(pattern.data());
     admin_.add("big", [](const Json&) -> Task<Result<Json>> { co_return Json(std::string(4'000'000, 'x')); });
     thread_ = std::jthread([this] { reactor_.run(); });
   }
@@ -40,7 +40,6 @@ class ControlSocketTest : public ::testing::Test {
     on_reactor([this] { socket_.reset(); });
     reactor_.stop();
     thread_.join();
-    std::filesystem::remove_all(directory_);
   }
 
   void on_reactor(const std::function<void()>& job) {
@@ -72,7 +71,7 @@ class ControlSocketTest : public ::testing::Test {
     }
   }
 
-  std::string directory_;
+  TemporaryDirectory directory_;
   net::Reactor reactor_;
   std::unique_ptr<storage::Store> store_;
   net::WorkerPool pool_;
@@ -84,7 +83,7 @@ class ControlSocketTest : public ::testing::Test {
 };
 
 TEST_F(ControlSocketTest, AnswersLinesInOrder) {
-  const auto path = directory_ + "/control.sock";
+  const auto path = directory_.file("control.sock");
   listen(path);
   struct stat status{};
   ASSERT_EQ(::stat(path.c_str(), &status), 0);
@@ -105,7 +104,7 @@ TEST_F(ControlSocketTest, AnswersLinesInOrder) {
 }
 
 TEST_F(ControlSocketTest, LongAnswersAndSlowReaders) {
-  const auto path = directory_ + "/control.sock";
+  const auto path = directory_.file("control.sock");
   listen(path);
   const auto fd = connect_control_socket(path);
   ASSERT_TRUE(fd);
@@ -122,7 +121,7 @@ TEST_F(ControlSocketTest, LongAnswersAndSlowReaders) {
 }
 
 TEST_F(ControlSocketTest, AnEndlessLineIsRefused) {
-  const auto path = directory_ + "/control.sock";
+  const auto path = directory_.file("control.sock");
   listen(path);
   const auto fd = connect_control_socket(path);
   ASSERT_TRUE(fd);
@@ -135,7 +134,7 @@ TEST_F(ControlSocketTest, AnEndlessLineIsRefused) {
 }
 
 TEST_F(ControlSocketTest, ReplacesADeadSocketAndRemovesItsOwn) {
-  const auto path = directory_ + "/control.sock";
+  const auto path = directory_.file("control.sock");
   EXPECT_EQ(connect_control_socket(path).error().code, Errc::not_found);
   std::filesystem::create_symlink("/nowhere", path);
   listen(path);
@@ -148,7 +147,7 @@ TEST_F(ControlSocketTest, ReplacesADeadSocketAndRemovesItsOwn) {
 }
 
 TEST_F(ControlSocketTest, PathsLongerThanASocketAddress) {
-  const auto deep = directory_ + "/" + std::string(120, 'd');
+  const auto deep = directory_.file(std::string(120, 'd'));
   std::filesystem::create_directory(deep);
   listen(deep + "/control.sock");
   const auto fd = connect_control_socket(deep + "/control.sock");
@@ -159,7 +158,7 @@ TEST_F(ControlSocketTest, PathsLongerThanASocketAddress) {
 }
 
 TEST_F(ControlSocketTest, TooManyToolsAreTurnedAway) {
-  const auto path = directory_ + "/control.sock";
+  const auto path = directory_.file("control.sock");
   listen(path);
   std::vector<int> tools;
   for (std::size_t i = 0; i < kControlClients + 1; ++i) tools.push_back(*connect_control_socket(path));

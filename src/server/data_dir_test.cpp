@@ -12,23 +12,19 @@
 #include <unistd.h>
 
 #include "server/config.h"
+#include "support/temporary_directory.h"
 
 namespace starling::server {
 namespace {
 
 class DataDirTest : public ::testing::Test {
  protected:
-  DataDirTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "starling-data-XXXXXX").string();
-    parent_ = ::mkdtemp(pattern.data());
-    path_ = parent_ + "/new/data";
-  }
-  ~DataDirTest() override { std::filesystem::remove_all(parent_); }
   static unsigned mode(const std::string& path) {
     struct stat status{};
     return ::stat(path.c_str(), &status) == 0 ? status.st_mode & 07777U : 0;
   }
-  std::string parent_, path_;
+  TemporaryDirectory parent_;
+  const std::string path_ = parent_.file("new/data");
 };
 
 TEST_F(DataDirTest, IsMadePrivateWithItsConfiguration) {
@@ -79,15 +75,15 @@ TEST_F(DataDirTest, AServerWaitsForATool) {
 }
 
 TEST_F(DataDirTest, RefusesWhatIsNoDirectoryOfItsOwn) {
-  std::ofstream(parent_ + "/file") << "x";
-  EXPECT_FALSE(DataDir::open(parent_ + "/file", DataDir::Use::serve));
+  std::ofstream(parent_.file("file")) << "x";
+  EXPECT_FALSE(DataDir::open(parent_.file("file"), DataDir::Use::serve));
   EXPECT_FALSE(DataDir::open("", DataDir::Use::serve));
-  std::filesystem::create_directory(parent_ + "/shared");
-  ASSERT_EQ(::chmod((parent_ + "/shared").c_str(), 01777), 0);
-  const auto shared = DataDir::open(parent_ + "/shared", DataDir::Use::serve);
+  std::filesystem::create_directory(parent_.file("shared"));
+  ASSERT_EQ(::chmod(parent_.file("shared").c_str(), 01777), 0);
+  const auto shared = DataDir::open(parent_.file("shared"), DataDir::Use::serve);
   ASSERT_FALSE(shared);
   EXPECT_THAT(shared.error().message, ::testing::HasSubstr("shared with other users"));
-  EXPECT_EQ(mode(parent_ + "/shared"), 01777U);
+  EXPECT_EQ(mode(parent_.file("shared")), 01777U);
 }
 
 }  // namespace

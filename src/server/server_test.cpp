@@ -2,8 +2,6 @@
 // connections.
 #include "server/server.h"
 
-#include <filesystem>
-
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,25 +13,12 @@
 #include "modules/all.h"
 #include "net/socket.h"
 #include "storage/memory/memory_store.h"
+#include "support/temporary_directory.h"
 
 namespace starling::server {
 namespace {
 
 using ::testing::HasSubstr;
-
-// A temporary directory that is gone afterwards.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string pattern = ::testing::TempDir() + "starling-XXXXXX";
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // A client on a reactor of the test's own thread: STARTTLS, SCRAM, bind, then whatever it is told.
 class WireClient final : public net::ByteStream::Handler {
@@ -137,7 +122,7 @@ class ServerThreadedTest : public ::testing::Test {
     config_.threads = 3;
     config_.limits.rate = false;
     config_.log.level = log::Level::error;
-    directory_.emplace(DataDir::open(temporary_.path() + "/data", DataDir::Use::serve).value());
+    directory_.emplace(DataDir::open(temporary_.file("data"), DataDir::Use::serve).value());
     server_.emplace(config_, *directory_, std::make_unique<storage::MemoryStore>(), &modules::all,
                     [this] { return Result<Config>(config_); });
     const auto addresses = server_->start();
@@ -265,7 +250,7 @@ TEST_F(ServerThreadedTest, StoppingUnderLoadEndsEveryStreamWithSystemShutdown) {
 TEST(ServerTest, APortInUseIsAnErrorThatNamesIt) {
   TemporaryDirectory temporary;
   const auto listener = net::TcpListener::bind({"127.0.0.1", 0}).value();
-  auto directory = DataDir::open(temporary.path() + "/data", DataDir::Use::serve).value();
+  auto directory = DataDir::open(temporary.file("data"), DataDir::Use::serve).value();
   Config config;
   config.listen.c2s = {listener->endpoint()};
   config.listen.c2s_tls = {};

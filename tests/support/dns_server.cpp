@@ -43,9 +43,6 @@ std::string quoted(const std::string& text) { return "'" + text + "'"; }
 }  // namespace
 
 DnsServer::DnsServer(const Zones& zones) {
-  std::string pattern = (std::filesystem::temp_directory_path() / "starling-dns-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot make a temporary directory");
-  directory_ = pattern;
   // A root zone of its own answers everything, so that nothing is asked outside.
   configuration_ = R"(server:
   do-daemonize: no
@@ -72,20 +69,16 @@ DnsServer::DnsServer(const Zones& zones) {
   std::string words;
   for (int i = 0; i < kPorts; ++i)
     if (try_port(words)) return;
-  std::filesystem::remove_all(directory_);
   throw std::runtime_error("unbound does not start (tools/deps test installs it): " + words);
 }
 
-DnsServer::~DnsServer() {
-  stop();
-  std::filesystem::remove_all(directory_);
-}
+DnsServer::~DnsServer() { stop(); }
 
 std::string DnsServer::address() const { return fmt::format("127.0.0.1:{}", port_); }
 
 bool DnsServer::try_port(std::string& words) {
   port_ = free_port();
-  const std::string file = directory_ / "unbound.conf";
+  const std::string file = directory_.file("unbound.conf");
   std::ofstream(file) << configuration_ << fmt::format("  interface: 127.0.0.1@{}\n", port_)
                       << "remote-control:\n  control-enable: no\n";
 

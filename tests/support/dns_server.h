@@ -2,11 +2,12 @@
 // A real name server for tests: Debian's `unbound` on a free port of 127.0.0.1, with the records it is given.
 // It knows nothing else (every other name is NXDOMAIN) and asks nobody.
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <vector>
 
 #include <sys/types.h>
+
+#include "support/temporary_directory.h"
 
 namespace starling {
 
@@ -29,7 +30,7 @@ class DnsServer {
  private:
   bool try_port(std::string& words);
   void stop();
-  std::filesystem::path directory_;
+  TemporaryDirectory directory_;
   std::string configuration_;
   std::uint16_t port_ = 0;
   pid_t process_ = -1;

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 
 #include "storage/sqlite/schema.h"
+#include "support/temporary_directory.h"
 #include "support/virtual_loop.h"
 
 namespace starling::storage::sqlite {
@@ -30,19 +31,6 @@ class CountingLoop : public VirtualLoop {
 
 class SqliteStoreTest : public testing::Test {
  protected:
-  SqliteStoreTest() {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    directory_ =
-        std::filesystem::path(testing::TempDir()) /
-        fmt::format("{}-{}", test->name(), std::chrono::steady_clock::now().time_since_epoch().count());
-    std::filesystem::create_directories(directory_);
-    file_ = (directory_ / "test.db").string();
-  }
-  ~SqliteStoreTest() override {
-    store_.reset();
-    std::filesystem::remove_all(directory_);
-  }
-
   void open(std::span<const char* const> steps = schema()) {
     store_.reset();
     auto opened = SqliteStore::open(file_, steps);
@@ -86,8 +74,8 @@ class SqliteStoreTest : public testing::Test {
   }
 
   CountingLoop loop_;
-  std::filesystem::path directory_;
-  std::string file_;
+  TemporaryDirectory directory_;
+  std::string file_ = directory_.file("test.db");
   std::unique_ptr<SqliteStore> store_;
   Database shell_;
 };
