@@ -64,6 +64,9 @@ class StoreContract : public testing::TestWithParam<StoreHarness> {
     for (auto& message : undelivered(owner, after, limit)) texts.push_back(message.stanza);
     return texts;
   }
+  std::optional<SessionCounts> session_counts(std::uint64_t session) {
+    return loop_.get([&] { return store_->session_counts(session); }).value();
+  }
   TailSize size(const std::string& owner) {
     return loop_.get([&] { return store_->undelivered_size(owner); }).value();
   }
@@ -319,6 +322,98 @@ TEST_P(StoreContract, MarksMessagesOfTheSameBatch) {
   EXPECT_THAT(stanzas("bob@x"), IsEmpty());
 }
 
+TEST_P(StoreContract, KeepsWhichSessionAMessageWasHandedTo) {
+  auto sent = message("ann@x", "at once");
+  sent.message.session = ~std::uint64_t{0} - 4;
+  sent.message.number = 0xffff'ffff;
+  const auto ids = must_commit({sent, message("ann@x", "later"), message("ann@x", "never")});
+  auto all = undelivered("ann@x");
+  ASSERT_EQ(all.size(), 3U);
+  EXPECT_EQ(all[0].session, ~std::uint64_t{0} - 4);
+  EXPECT_EQ(all[0].number, 0xffff'ffff);
+  EXPECT_EQ(all[1].session, 0U);
+  must_commit({MarkSent{"ann@x", ids[1], 7, 3}, MarkSent{"bob@x", ids[2], 7, 4},
+               MarkSent{"ann@x", ids[2] + 1, 7, 5}, MarkSent{"ann@x", ids[0], 8, 1}});
+  all = undelivered("ann@x");
+  ASSERT_EQ(all.size(), 3U);
+  EXPECT_EQ(all[0].session, 8U);
+  EXPECT_EQ(all[0].number, 1U);
+  EXPECT_EQ(all[1].session, 7U);
+  EXPECT_EQ(all[1].number, 3U);
+  EXPECT_EQ(all[2].session, 0U);
+}
+
+TEST_P(StoreContract, DoesNotTakeADeliveredMessageBackWhenItWasSent) {
+  const auto ids = must_commit({message("ann@x", "1"), message("ann@x", "2"), message("ann@x", "3")});
+  must_commit({MarkOneDelivered{"ann@x", ids[0]}, MarkSent{"ann@x", ids[0], 7, 1}});
+  must_commit({MarkSent{"ann@x", ids[0], 7, 1}, MarkSent{"ann@x", ids[1], 7, 2},
+               MarkOneDelivered{"ann@x", ids[1]}, message("ann@x", "4"),
+               MarkSent{"ann@x", ids[2] + 1, 7, 4}});
+  const auto all = undelivered("ann@x");
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].stanza, "3");
+  EXPECT_EQ(all[1].stanza, "4");
+  EXPECT_EQ(all[1].number, 4U);
+}
+
+TEST_P(StoreContract, CountsTheStanzasOfASession) {
+  EXPECT_EQ(session_counts(7), std::nullopt);
+  must_commit({message("ann@x", "1"), Receive{7, 1, 0}});
+  EXPECT_EQ(session_counts(7), (SessionCounts{.received = 1}));
+  must_commit({Receive{7, 5, 3}, Receive{7, 9, 7}, Sent{7, 20, 18}});
+  EXPECT_EQ(session_counts(7),
+            (SessionCounts{.received = 1, .beyond = {{5, 3}, {9, 7}}, .sent = 20, .lossy = 18}));
+  must_commit({Receive{7, 3, 1}, Sent{7, 21, 18}});
+  EXPECT_EQ(session_counts(7), (SessionCounts{.received = 5, .beyond = {{9, 7}}, .sent = 21, .lossy = 18}));
+  must_commit({Receive{7, 8, 8}, Receive{~std::uint64_t{0}, 2, 1}});
+  EXPECT_EQ(session_counts(7), (SessionCounts{.received = 9, .sent = 21, .lossy = 18}));
+  EXPECT_EQ(session_counts(~std::uint64_t{0}), (SessionCounts{.beyond = {{2, 1}}}));
+  must_commit({Sent{8, 1, 0}});
+  EXPECT_EQ(session_counts(8), (SessionCounts{.sent = 1}));
+}
+
+TEST_P(StoreContract, ForgetsASession) {
+  must_commit({Receive{7, 5, 5}, Sent{7, 3, 2}, Receive{8, 1, 0}});
+  must_commit({ForgetSession{7}, ForgetSession{9}});
+  EXPECT_EQ(session_counts(7), std::nullopt);
+  EXPECT_EQ(session_counts(8), (SessionCounts{.received = 1}));
+  must_commit({Receive{7, 2, 1}});
+  EXPECT_EQ(session_counts(7), (SessionCounts{.beyond = {{2, 1}}}));
+  must_commit({Receive{7, 3, 3}, ForgetSession{7}, Receive{9, 1, 0}, ForgetSession{9}, Sent{9, 2, 1}});
+  EXPECT_EQ(session_counts(7), std::nullopt);
+  EXPECT_EQ(session_counts(9), (SessionCounts{.sent = 2, .lossy = 1}));
+}
+
+TEST_P(StoreContract, CountsASessionBeyondTheLargestNumber) {
+  constexpr std::uint32_t kLast = 0xffff'ffff;
+  must_commit({Receive{7, kLast - 1, kLast - 1}, Sent{7, kLast, kLast}});
+  must_commit({Receive{7, 1, 0}});
+  must_commit({Receive{7, 0, kLast}, Sent{7, 0, kLast}});
+  EXPECT_EQ(
+      session_counts(7),
+      (SessionCounts{.received = kLast - 1, .beyond = {{0, kLast}, {1, 0}}, .sent = 0, .lossy = kLast}));
+  must_commit({Receive{7, kLast, kLast - 1}});
+  EXPECT_EQ(session_counts(7), (SessionCounts{.received = 1, .sent = 0, .lossy = kLast}));
+}
+
+TEST_P(StoreContract, CountsNothingOfARefusedBatch) {
+  must_commit({PutAccount{account_of("ann@x")}, Receive{7, 1, 0}});
+  EXPECT_FALSE(commit({Receive{7, 2, 1}, Sent{8, 1, 1}, PutAccount{account_of("ann@x"), true}}));
+  EXPECT_EQ(session_counts(7), (SessionCounts{.received = 1}));
+  EXPECT_EQ(session_counts(8), std::nullopt);
+}
+
+TEST_P(StoreContract, CountsManySessionsAtOnce) {
+  for (std::uint32_t round = 1; round <= 3; ++round) {
+    Batch batch;
+    for (std::uint64_t session = 1; session <= 5000; ++session)
+      batch.emplace_back(Receive{session, round, round - 1});
+    must_commit(std::move(batch));
+  }
+  for (const std::uint64_t session : {1, 4096, 5000})
+    EXPECT_EQ(session_counts(session), (SessionCounts{.received = 3})) << session;
+}
+
 TEST_P(StoreContract, NeverGivesAnIdTwice) {
   std::uint64_t last = 0;
   for (int i = 0; i < 5; ++i) {
@@ -418,6 +513,7 @@ TEST_P(StoreContract, FinishesOnCloseAndRefusesAfterIt) {
   EXPECT_TRUE(refused(loop_.get([&] { return store_->undelivered("ann@x", 0, 1); })));
   EXPECT_TRUE(refused(loop_.get([&] { return store_->undelivered("nobody@x", 0, 1); })));
   EXPECT_TRUE(refused(loop_.get([&] { return store_->undelivered_size("ann@x"); })));
+  EXPECT_TRUE(refused(loop_.get([&] { return store_->session_counts(1); })));
   store_->close();
 }
 

@@ -63,6 +63,18 @@ Result<void> check_accounts(const Batch& batch, Exists exists) {
   return {};
 }
 
+// What a write of a session's counters makes of them.
+inline void apply(SessionCounts& counts, const Receive& receive) {
+  Ledger ledger(counts.received, std::move(counts.beyond));
+  ledger.apply(receive.number, receive.after);
+  counts.received = ledger.received();
+  counts.beyond = ledger.beyond();
+}
+inline void apply(SessionCounts& counts, const Sent& sent) {
+  counts.sent = sent.sent;
+  counts.lossy = sent.lossy;
+}
+
 template <class... F>
 struct Overloaded : F... {
   using F::operator()...;

@@ -22,6 +22,7 @@
 #include "base/error.h"
 #include "base/task.h"
 #include "jid/jid.h"
+#include "storage/ledger.h"
 
 namespace starling::storage {
 
@@ -50,6 +51,10 @@ struct ArchivedMessage {
   std::int64_t stamp_ms = 0;  // milliseconds since 1970, when the server took it
   bool undelivered = false;   // part of the owner's undelivered tail
   std::string stanza;         // the whole stanza, as written for a stream of jabber:client
+  // The resumable session (XEP-0198) that an undelivered message was handed to, 0 for none, and as which of
+  // the stanzas sent to it.
+  std::uint64_t session = 0;
+  std::uint32_t number = 0;
   bool operator==(const ArchivedMessage&) const = default;
 };
 
@@ -95,8 +100,30 @@ struct MarkOneDelivered {
   std::string owner;
   std::uint64_t id = 0;
 };
+// An undelivered message was handed to a session. No effect when it is delivered already.
+struct MarkSent {
+  std::string owner;
+  std::uint64_t id = 0, session = 0;
+  std::uint32_t number = 0;
+};
+// A sender's session has had its stanza `number` handled, and all between `after` (exclusive) and it need
+// nothing; see Ledger::apply. In one batch with the Append of a message: both or neither.
+struct Receive {
+  std::uint64_t session = 0;
+  std::uint32_t number = 0, after = 0;
+};
+// The session was sent `sent` stanzas, of which number `lossy` is the last that cannot be made again from the
+// store.
+struct Sent {
+  std::uint64_t session = 0;
+  std::uint32_t sent = 0, lossy = 0;
+};
+// Its counters; messages keep what MarkSent said of them.
+struct ForgetSession {
+  std::uint64_t session = 0;
+};
 using Write = std::variant<PutAccount, SetKeys, SetLastSeen, DeleteAccount, PutValue, DeleteValue, DeleteKind,
-                           Append, MarkDelivered, MarkOneDelivered>;
+                           Append, MarkDelivered, MarkOneDelivered, MarkSent, Receive, Sent, ForgetSession>;
 
 // All of it or nothing of it.
 using Batch = std::vector<Write>;
@@ -108,6 +135,14 @@ struct Committed {
 struct TailSize {
   std::size_t messages = 0;
   std::size_t bytes = 0;  // of their stanzas
+};
+
+// The counters of a resumable session.
+struct SessionCounts {
+  std::uint32_t received = 0;  // as Ledger::received() ...
+  Ledger::Beyond beyond;       // ... and Ledger::beyond()
+  std::uint32_t sent = 0, lossy = 0;
+  bool operator==(const SessionCounts&) const = default;
 };
 
 using Entries = std::vector<std::pair<std::string, std::string>>;  // key and value, sorted by key
@@ -135,6 +170,9 @@ class Store {
   virtual Task<Result<std::vector<ArchivedMessage>>> undelivered(std::string owner, std::uint64_t after,
                                                                  std::size_t limit) = 0;
   virtual Task<Result<TailSize>> undelivered_size(std::string owner) = 0;
+
+  // Nothing when neither Receive nor Sent was written since it was last forgotten.
+  virtual Task<Result<std::optional<SessionCounts>>> session_counts(std::uint64_t session) = 0;
 
   // When this returns every write that was queued is on disk and the result of every call was posted to its
   // loop (whose object must still exist); calls from now on fail with unavailable. Blocks: call it after the

@@ -50,4 +50,8 @@ Task<Result<TailSize>> FaultyStore::undelivered_size(std::string owner) {
   return inner_->undelivered_size(std::move(owner));
 }
 
+Task<Result<std::optional<SessionCounts>>> FaultyStore::session_counts(std::uint64_t session) {
+  return inner_->session_counts(session);
+}
+
 }  // namespace starling::storage::faulty

@@ -30,6 +30,7 @@ class FaultyStore final : public Store {
   Task<Result<std::vector<ArchivedMessage>>> undelivered(std::string owner, std::uint64_t after,
                                                          std::size_t limit) override;
   Task<Result<TailSize>> undelivered_size(std::string owner) override;
+  Task<Result<std::optional<SessionCounts>>> session_counts(std::uint64_t session) override;
   void close() override { inner_->close(); }
 
  private:

@@ -69,6 +69,17 @@ Result<Committed> MemoryStore::apply(Batch& batch) {
             [&](MarkOneDelivered& mark) {
               drop_from_tail(mark.owner, [&](Tail& tail) { tail.erase(mark.id); });
             },
+            [&](MarkSent& mark) {
+              const auto tail = tails_.find(mark.owner);
+              if (tail == tails_.end()) return;
+              if (const auto message = tail->second.find(mark.id); message != tail->second.end()) {
+                message->second.session = mark.session;
+                message->second.number = mark.number;
+              }
+            },
+            [&](Receive& receive) { detail::apply(sessions_[receive.session], receive); },
+            [&](Sent& sent) { detail::apply(sessions_[sent.session], sent); },
+            [&](ForgetSession& gone) { sessions_.erase(gone.session); },
         },
         write);
   return committed;
@@ -163,6 +174,14 @@ Task<Result<TailSize>> MemoryStore::undelivered_size(std::string owner) {
     for (const auto& [id, message] : tail->second) size.bytes += message.stanza.size();
   }
   return ready<R>(size);
+}
+
+Task<Result<std::optional<SessionCounts>>> MemoryStore::session_counts(std::uint64_t session) {
+  using R = Result<std::optional<SessionCounts>>;
+  std::lock_guard lock(mutex_);
+  if (closed_) return ready<R>(closed());
+  const auto found = sessions_.find(session);
+  return ready<R>(found == sessions_.end() ? std::nullopt : std::optional(found->second));
 }
 
 void MemoryStore::close() {

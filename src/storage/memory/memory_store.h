@@ -24,6 +24,7 @@ class MemoryStore final : public Store {
   Task<Result<std::vector<ArchivedMessage>>> undelivered(std::string owner, std::uint64_t after,
                                                          std::size_t limit) override;
   Task<Result<TailSize>> undelivered_size(std::string owner) override;
+  Task<Result<std::optional<SessionCounts>>> session_counts(std::uint64_t session) override;
   void close() override;
 
  private:
@@ -39,6 +40,7 @@ class MemoryStore final : public Store {
   std::map<std::string, Account> accounts_;
   std::unordered_map<std::string, std::unordered_map<std::string, Kind>> values_;  // by owner, by kind
   std::unordered_map<std::string, Tail> tails_;                                    // by owner
+  std::unordered_map<std::uint64_t, SessionCounts> sessions_;
 };
 
 }  // namespace starling::storage

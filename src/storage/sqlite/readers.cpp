@@ -154,11 +154,19 @@ Result<std::vector<ArchivedMessage>> Reader::undelivered(const std::string& owne
         if (!*found) continue;
         if (row.bytes(0) != owner)
           return fail(Errc::corrupt, fmt::format("The stored message {} has changed its owner.", id));
-        messages.push_back({id, owner, row.string(1), row.integer(2), true, row.string(3)});
+        messages.push_back({id, owner, row.string(1), row.integer(2), true, row.string(3),
+                            static_cast<std::uint64_t>(row.integer(4)),
+                            static_cast<std::uint32_t>(row.integer(5))});
       }
     }
     return messages;
   });
+}
+
+Result<std::optional<SessionCounts>> Reader::session_counts(std::uint64_t session) {
+  auto query = use(session_);
+  if (!query) return std::unexpected(std::move(query.error()));
+  return read_session(**query, session);
 }
 
 bool Readers::submit(Read read) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "storage/sqlite/database.h"
+#include "storage/sqlite/session_table.h"
 #include "storage/sqlite/tail_index.h"
 #include "storage/store.h"
 
@@ -28,6 +29,7 @@ class Reader {
   Result<std::vector<Entries>> values_of(const std::string& owner, const std::vector<std::string>& kinds);
   Result<std::vector<ArchivedMessage>> undelivered(const std::string& owner, std::uint64_t after,
                                                    std::size_t limit);
+  Result<std::optional<SessionCounts>> session_counts(std::uint64_t session);
 
  private:
   // Prepared on first use.
@@ -54,7 +56,8 @@ class Reader {
   Query count_{"SELECT count(*) FROM account"};
   Query value_{"SELECT value FROM value WHERE owner=?1 AND kind=?2 AND key=?3"};
   Query values_{"SELECT key, value FROM value WHERE owner=?1 AND kind=?2 ORDER BY key"};
-  Query message_{"SELECT owner, peer, stamp_ms, stanza FROM message WHERE id=?1"};
+  Query message_{"SELECT owner, peer, stamp_ms, stanza, session, number FROM message WHERE id=?1"};
+  Query session_{kReadSession};
 };
 
 // The threads, started when reads come.

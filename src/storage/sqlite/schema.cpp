@@ -62,7 +62,35 @@ CREATE TABLE message (
 ) STRICT;
 )sql";
 
-constexpr std::array kSteps{kFirst};
+// 2: sessions that can be resumed.
+// - message says which session it was handed to, 0 for none, and as which of its stanzas. Its stanza is still
+// last.
+// - session has one row a session; beyond holds pairs of 32-bit numbers, see session_table.h.
+constexpr const char* kSessions = R"sql(
+CREATE TABLE session (
+  id INTEGER PRIMARY KEY,
+  received INTEGER NOT NULL,
+  sent INTEGER NOT NULL,
+  lossy INTEGER NOT NULL,
+  beyond BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE message_2 (
+  id INTEGER PRIMARY KEY,
+  owner TEXT NOT NULL,
+  peer TEXT NOT NULL,
+  stamp_ms INTEGER NOT NULL,
+  undelivered INTEGER NOT NULL,
+  session INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  stanza BLOB NOT NULL
+) STRICT;
+INSERT INTO message_2 SELECT id, owner, peer, stamp_ms, undelivered, 0, 0, stanza FROM message;
+DROP TABLE message;
+ALTER TABLE message_2 RENAME TO message;
+)sql";
+
+constexpr std::array kSteps{kFirst, kSessions};
 
 // SQLite's own copying takes what is still in the log along.
 Result<void> copy_beside(Database& database, std::int64_t version) {

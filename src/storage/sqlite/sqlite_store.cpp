@@ -95,4 +95,9 @@ Task<Result<TailSize>> SqliteStore::undelivered_size(std::string owner) {
   return detail::ready<R>(closed_ ? R(detail::closed()) : R(tails_.size(owner)));
 }
 
+Task<Result<std::optional<SessionCounts>>> SqliteStore::session_counts(std::uint64_t session) {
+  return on_reader<std::optional<SessionCounts>>(
+      [session](Reader& reader) { return reader.session_counts(session); });
+}
+
 }  // namespace starling::storage::sqlite

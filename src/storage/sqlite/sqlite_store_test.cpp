@@ -88,6 +88,27 @@ Append message(std::string owner, std::string stanza) {
            .stanza = std::move(stanza)}};
 }
 
+// The limit on file sizes is a full disk as far as SQLite can tell.
+class SmallDisk {
+ public:
+  explicit SmallDisk(std::uintmax_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit small = before_;
+    small.rlim_cur = bytes;
+    setrlimit(RLIMIT_FSIZE, &small);
+  }
+  ~SmallDisk() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    (void)std::signal(SIGXFSZ, handler_);
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int);
+};
+
 TEST_F(SqliteStoreTest, KeepsEverythingOverReopening) {
   open();
   const Account ann{
@@ -101,6 +122,75 @@ TEST_F(SqliteStoreTest, KeepsEverythingOverReopening) {
   EXPECT_THAT(stanzas("bob@x"), ElementsAre("two"));
   EXPECT_EQ(size("ann@x").messages, 2U);
   EXPECT_EQ(size("ann@x").bytes, 8U);
+}
+
+TEST_F(SqliteStoreTest, KeepsSessionsOverReopening) {
+  open();
+  const auto ids = commit({message("ann@x", "one"), message("ann@x", "two"), Receive{7, 3, 0},
+                           Receive{7, 9, 5}, Sent{7, 2, 1}})
+                       .value()
+                       .appended;
+  ASSERT_TRUE(commit({MarkSent{"ann@x", ids[1], 8, 2}, ForgetSession{6}}));
+  open();
+  const SessionCounts counts{.received = 3, .beyond = {{9, 5}}, .sent = 2, .lossy = 1};
+  EXPECT_EQ(loop_.get([&] { return store_->session_counts(7); }).value(), counts);
+  const auto tail = loop_.get([&] { return store_->undelivered("ann@x", 0, 9); }).value();
+  ASSERT_EQ(tail.size(), 2U);
+  EXPECT_EQ(tail[0].session, 0U);
+  EXPECT_EQ(tail[1].session, 8U);
+  EXPECT_EQ(tail[1].number, 2U);
+  ASSERT_TRUE(commit({Receive{7, 5, 3}}));
+  EXPECT_EQ(loop_.get([&] { return store_->session_counts(7); }).value()->received, 9U);
+}
+
+TEST_F(SqliteStoreTest, CountsNothingOfAGroupThatFailed) {
+  open();
+  ASSERT_TRUE(commit({Receive{7, 1, 0}}));
+  {
+    SmallDisk disk(std::filesystem::file_size(file_ + "-wal"));
+    ASSERT_FALSE(commit({message("ann@x", std::string(100'000, 'x')), Receive{7, 2, 1}, Sent{8, 1, 1}}));
+  }
+  EXPECT_EQ(loop_.get([&] { return store_->session_counts(7); }).value(), (SessionCounts{.received = 1}));
+  EXPECT_EQ(loop_.get([&] { return store_->session_counts(8); }).value(), std::nullopt);
+  ASSERT_TRUE(commit({Receive{7, 3, 2}}));
+  EXPECT_EQ(loop_.get([&] { return store_->session_counts(7); }).value(),
+            (SessionCounts{.received = 1, .beyond = {{3, 2}}}));
+}
+
+TEST_F(SqliteStoreTest, BeginsASessionAnewWhoseRowMakesNoSense) {
+  open();
+  ASSERT_TRUE(commit({Receive{7, 1, 0}, Receive{8, 1, 0}}));
+  close();
+  sql("UPDATE session SET beyond=x'0102' WHERE id=7; UPDATE session SET received=-1 WHERE id=8");
+  open();
+  for (const std::uint64_t session : {7, 8})
+    EXPECT_EQ(loop_.get([&] { return store_->session_counts(session); }).error().code, Errc::corrupt);
+  ASSERT_TRUE(commit({Receive{7, 5, 4}, Sent{8, 1, 0}, message("ann@x", "1")}));
+  EXPECT_EQ(loop_.get([&] { return store_->session_counts(7); }).value(),
+            (SessionCounts{.beyond = {{5, 4}}}));
+  EXPECT_EQ(loop_.get([&] { return store_->session_counts(8); }).value(), (SessionCounts{.sent = 1}));
+}
+
+// As version 1 made it: its tables were made by a program of then.
+TEST_F(SqliteStoreTest, MigratesAFileOfTheFirstVersion) {
+  ASSERT_TRUE(shell_.open(file_, Database::Access::create));
+  sql("PRAGMA auto_vacuum=INCREMENTAL");
+  sql(fmt::format("BEGIN; {}; PRAGMA application_id={}; PRAGMA user_version=1; COMMIT", schema()[0],
+                  0x5374726c));
+  sql("INSERT INTO message VALUES (3, 'ann@x', 'bob@x', 1700, 1, CAST('<message/>' AS BLOB));"
+      "INSERT INTO value VALUES ('ann@x', 'k', 'a', '1'); UPDATE meta SET value=9");
+  close();
+  open();
+  const auto tail = loop_.get([&] { return store_->undelivered("ann@x", 0, 9); }).value();
+  EXPECT_THAT(tail, ElementsAre(ArchivedMessage{.id = 3,
+                                                .owner = "ann@x",
+                                                .peer = "bob@x",
+                                                .stamp_ms = 1700,
+                                                .undelivered = true,
+                                                .stanza = "<message/>"}));
+  EXPECT_EQ(value("a"), "1");
+  EXPECT_GT(commit({message("ann@x", "new"), Receive{7, 1, 0}}).value().appended[0], 9U);
+  EXPECT_TRUE(std::filesystem::exists(file_ + ".v1"));
 }
 
 TEST_F(SqliteStoreTest, GivesNoIdTwiceAfterReopening) {
@@ -176,27 +266,6 @@ TEST_F(SqliteStoreTest, RefusesWritesWhenTheDiskStandsStill) {
   EXPECT_GE(written, 7);
   EXPECT_TRUE(commit({message("ann@x", "after")}));
 }
-
-// The limit on file sizes is a full disk as far as SQLite can tell.
-class SmallDisk {
- public:
-  explicit SmallDisk(std::uintmax_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    getrlimit(RLIMIT_FSIZE, &before_);
-    rlimit small = before_;
-    small.rlim_cur = bytes;
-    setrlimit(RLIMIT_FSIZE, &small);
-  }
-  ~SmallDisk() {
-    setrlimit(RLIMIT_FSIZE, &before_);
-    (void)std::signal(SIGXFSZ, handler_);
-  }
-  SmallDisk(const SmallDisk&) = delete;
-  SmallDisk& operator=(const SmallDisk&) = delete;
-
- private:
-  rlimit before_{};
-  void (*handler_)(int);
-};
 
 TEST_F(SqliteStoreTest, ServesOnAfterAWriteFailed) {
   open();

@@ -92,8 +92,9 @@ Result<void> Writer::prepare() {
       {&sql_.put_value, "INSERT OR REPLACE INTO value VALUES (?1,?2,?3,?4)"},
       {&sql_.delete_value, "DELETE FROM value WHERE owner=?1 AND kind=?2 AND key=?3"},
       {&sql_.delete_kind, "DELETE FROM value WHERE owner=?1 AND kind=?2"},
-      {&sql_.append, "INSERT INTO message VALUES (?1,?2,?3,?4,1,?5)"},
+      {&sql_.append, "INSERT INTO message VALUES (?1,?2,?3,?4,1,?5,?6,?7)"},
       {&sql_.delete_message, "DELETE FROM message WHERE id=?1"},
+      {&sql_.mark_sent, "UPDATE message SET session=?3, number=?4 WHERE id=?1 AND owner=?2"},
       {&sql_.reserve_ids, "UPDATE meta SET value=?1 WHERE name='ids_reserved'"},
   };
   for (const auto& [statement, text] : all) {
@@ -101,7 +102,7 @@ Result<void> Writer::prepare() {
     if (!prepared) return std::unexpected(std::move(prepared.error()));
     *statement = std::move(*prepared);
   }
-  return {};
+  return sessions_.prepare(database_);
 }
 
 Result<void> Writer::fill_tails() {
@@ -160,6 +161,7 @@ void Writer::close() {
   wake_.notify_one();
   if (thread_.joinable()) thread_.join();
   sql_ = {};
+  sessions_ = {};
   database_.close();
 }
 
@@ -215,6 +217,7 @@ void Writer::write_group(Group& group) {
     if (sqlite3_get_autocommit(database_.raw()) == 0)
       if (auto undone = sql_.rollback.run(); !undone) log::error("storage: {}", undone.error().message);
     reserved_ = reserved;
+    sessions_.rolled_back();
     for (auto& request : group) request.result = std::unexpected(written.error());
     return;
   }
@@ -227,6 +230,7 @@ Result<void> Writer::write_all(Group& group) {
   for (auto& request : group)
     if (auto done = write_batch(request); !done) return done;
   if (auto done = delete_gone(); !done) return done;
+  if (auto done = sessions_.flush(); !done) return done;
   if (auto done = reserve_ids(); !done) return done;
   return sql_.commit.run();
 }
@@ -314,7 +318,9 @@ Result<void> Writer::write(const Append& append, Committed& committed) {
       .bind(2, message.owner)
       .bind(3, message.peer)
       .bind(4, message.stamp_ms)
-      .bind_blob(5, message.stanza)
+      .bind(5, static_cast<std::int64_t>(message.session))
+      .bind(6, std::int64_t{message.number})
+      .bind_blob(7, message.stanza)
       .run();
 }
 
@@ -333,6 +339,25 @@ Result<void> Writer::write(const MarkOneDelivered& mark, Committed& /*committed*
   gone_ids_.push_back(mark.id);
   changes_.push_back({TailChange::Kind::remove_one, 0, mark.id, mark.owner});
   return {};
+}
+
+// A row that this group takes away as well goes after this, with all others.
+Result<void> Writer::write(const MarkSent& mark, Committed& /*committed*/) {
+  return sql_.mark_sent.bind(1, static_cast<std::int64_t>(mark.id))
+      .bind(2, mark.owner)
+      .bind(3, static_cast<std::int64_t>(mark.session))
+      .bind(4, std::int64_t{mark.number})
+      .run();
+}
+
+Result<void> Writer::write(const Receive& receive, Committed& /*committed*/) {
+  return sessions_.apply(receive);
+}
+
+Result<void> Writer::write(const Sent& sent, Committed& /*committed*/) { return sessions_.apply(sent); }
+
+Result<void> Writer::write(const ForgetSession& gone, Committed& /*committed*/) {
+  return sessions_.forget(gone.session);
 }
 
 // Notes the rows of a tail up to an id for deletion, those of this group too. The index still has what

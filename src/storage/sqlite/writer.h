@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "storage/sqlite/database.h"
+#include "storage/sqlite/session_table.h"
 #include "storage/sqlite/tail_index.h"
 #include "storage/store.h"
 
@@ -51,7 +52,7 @@ class Writer {
 
   struct Statements {
     Statement begin, commit, rollback, has_account, put_account, set_keys, set_last_seen, delete_account,
-        delete_owner, put_value, delete_value, delete_kind, append, delete_message, reserve_ids;
+        delete_owner, put_value, delete_value, delete_kind, append, delete_message, mark_sent, reserve_ids;
   };
 
   Result<void> prepare();
@@ -73,6 +74,10 @@ class Writer {
   Result<void> write(const Append& append, Committed& committed);
   Result<void> write(const MarkDelivered& mark, Committed& committed);
   Result<void> write(const MarkOneDelivered& mark, Committed& committed);
+  Result<void> write(const MarkSent& mark, Committed& committed);
+  Result<void> write(const Receive& receive, Committed& committed);
+  Result<void> write(const Sent& sent, Committed& committed);
+  Result<void> write(const ForgetSession& gone, Committed& committed);
   Result<void> delete_gone();
   Result<void> reserve_ids();
   void doom(std::string_view owner, std::uint64_t up_to);
@@ -84,6 +89,7 @@ class Writer {
   TailIndex& tails_;
   Database database_;
   Statements sql_;
+  SessionTable sessions_;
 
   // Of the thread alone.
   std::uint64_t next_id_ = 1;
