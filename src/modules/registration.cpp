@@ -2,8 +2,7 @@
 // for those who are logged in what is on file (3.1), a new password (3.3) and the end of the account (3.2).
 // Registration of new accounts follows `registration`; passwords and removal are open to every account.
 // Known gaps: no data forms (section 4, RECOMMENDED), so only the fields of the schema (14.1) can be
-// required; no redirection (section 5); accounts per address are counted by each shard, an IPv6 address being
-// one of its network's many.
+// required; no redirection (section 5); accounts per address are counted by each shard.
 #include "base/log.h"
 #include "modules/refuse.h"
 #include "server/accounts.h"
@@ -63,18 +62,18 @@ StanzaError told(const Error& error) {
 class AddressCount {
  public:
   // Counts one more, unless there are `most` already. What failed later is given back.
-  bool take(const std::string& address, SteadyTime now, std::size_t most) {
+  bool take(const std::string& network, SteadyTime now, std::size_t most) {
     if (by_address_.size() >= kMostAddresses)
       std::erase_if(by_address_, [&](const auto& entry) { return now - entry.second.since >= kHour; });
-    if (by_address_.size() >= kMostAddresses && !by_address_.contains(address)) return false;
-    Count& count = by_address_.try_emplace(address, Count{0, now}).first->second;
+    if (by_address_.size() >= kMostAddresses && !by_address_.contains(network)) return false;
+    Count& count = by_address_.try_emplace(network, Count{0, now}).first->second;
     if (now - count.since >= kHour) count = {0, now};
     if (count.accounts >= most) return false;
     ++count.accounts;
     return true;
   }
-  void give_back(const std::string& address) {
-    const auto found = by_address_.find(address);
+  void give_back(const std::string& network) {
+    const auto found = by_address_.find(network);
     if (found != by_address_.end() && found->second.accounts > 0 && --found->second.accounts == 0)
       by_address_.erase(found);
   }
@@ -192,7 +191,7 @@ class Registration final : public Module {
     }
 
     const bool counted = config.limits.rate;
-    if (counted && !made_.take(guest.address(), context_->loop().now(), config.limits.accounts_per_address))
+    if (counted && !made_.take(guest.network(), context_->loop().now(), config.limits.accounts_per_address))
       co_return std::unexpected(
           StanzaError{.condition = Condition::not_acceptable,  // 3.1.1
                       .text = "Too many accounts were made from this address, try again later",
@@ -200,7 +199,7 @@ class Registration final : public Module {
                       .application = {}});
     const auto added = co_await add_account(*jid, std::string(password), std::move(extra));
     if (!added) {
-      if (counted) made_.give_back(guest.address());
+      if (counted) made_.give_back(guest.network());
       co_return std::unexpected(told(added.error()));
     }
     log::info("registered jid={} address={}", jid->text(), guest.address());

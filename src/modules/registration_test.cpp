@@ -122,6 +122,10 @@ TEST_F(RegistrationTest, an_address_makes_only_so_many_accounts_an_hour) {
   EXPECT_THAT(add("c", "x", "192.0.2.1"),
               testing::AllOf(HasSubstr("<not-acceptable"), HasSubstr("type='wait'")));
   EXPECT_EQ(add("c", "x", "192.0.2.2"), kAccepted);
+  EXPECT_EQ(add("v6a", "x", "2001:db8::1"), kAccepted);
+  EXPECT_EQ(add("v6b", "x", "2001:db8::2"), kAccepted);
+  EXPECT_THAT(add("v6c", "x", "2001:db8::3"), HasSubstr("<not-acceptable")) << "of the same network";
+  EXPECT_EQ(add("v6c", "x", "2001:db8:0:1::3"), kAccepted);
   config_.limits.rate = false;
   EXPECT_EQ(add("d", "x", "192.0.2.1"), kAccepted);
   config_.limits.rate = true;

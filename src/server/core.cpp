@@ -46,16 +46,18 @@ void Core::reconfigure(Config config) {
 }
 
 bool Core::admit(const std::string& address) {
+  std::string network = network_of(address);
   const std::lock_guard lock(addresses_lock_);
-  std::size_t& count = addresses_[address];
+  std::size_t& count = networks_[std::move(network)];
   const std::size_t limit = address_limit_;
   return ++count <= limit || limit == 0;
 }
 
 void Core::dismiss(const std::string& address) {
+  const std::string network = network_of(address);
   const std::lock_guard lock(addresses_lock_);
-  const auto found = addresses_.find(address);
-  if (found != addresses_.end() && --found->second == 0) addresses_.erase(found);
+  const auto found = networks_.find(network);
+  if (found != networks_.end() && --found->second == 0) networks_.erase(found);
 }
 
 }  // namespace starling::server

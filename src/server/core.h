@@ -40,7 +40,7 @@ class Core {
   // thread.
   void reconfigure(Config config);
 
-  // Counts connections by address over all shards; false if this one is beyond
+  // Counts connections by address (network_of()) over all shards; false if this one is beyond
   // limits.connections_per_address. It is counted all the same, until dismiss(). Any thread.
   [[nodiscard]] bool admit(const std::string& address);
   void dismiss(const std::string& address);
@@ -52,7 +52,7 @@ class Core {
   std::string secret_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::mutex addresses_lock_;  // taken when a connection comes or goes, never for a stanza
-  std::unordered_map<std::string, std::size_t> addresses_;
+  std::unordered_map<std::string, std::size_t> networks_;
   std::atomic<std::size_t> address_limit_;
 };
 

@@ -118,6 +118,7 @@ class Guest {
   virtual ~Guest() = default;
   [[nodiscard]] virtual stream::View view() const = 0;
   [[nodiscard]] virtual const std::string& address() const = 0;  // of the peer, without port
+  [[nodiscard]] virtual std::string network() const = 0;         // what limits count as one address
   virtual void send(std::string_view xml) = 0;
 };
 using GuestHandler = std::function<Task<void>(std::shared_ptr<Guest>, xml::Document)>;

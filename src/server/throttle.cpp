@@ -1,7 +1,11 @@
 #include "server/throttle.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
 
 namespace starling::server {
 namespace {
@@ -22,6 +26,16 @@ Milliseconds delay_for(unsigned failures, unsigned free) {
 
 }  // namespace
 
+std::string network_of(std::string_view address) {
+  const std::string text(address);
+  in6_addr bytes{};
+  if (::inet_pton(AF_INET6, text.c_str(), &bytes) != 1) return text;
+  std::array<char, INET6_ADDRSTRLEN> out{};
+  if (IN6_IS_ADDR_V4MAPPED(&bytes)) return ::inet_ntop(AF_INET, &bytes.s6_addr[12], out.data(), out.size());
+  std::fill(std::begin(bytes.s6_addr) + 8, std::end(bytes.s6_addr), 0);
+  return std::string(::inet_ntop(AF_INET6, &bytes, out.data(), out.size())) + "/64";
+}
+
 double TokenBucket::spent(double per_second, SteadyTime now) const {
   return std::max(0.0, spent_ - std::chrono::duration<double>(now - at_).count() * per_second);
 }
@@ -39,8 +53,8 @@ Milliseconds TokenBucket::wait(double per_second, SteadyTime now) const {
                    : Milliseconds(static_cast<std::int64_t>(std::ceil(over * 1000 / per_second)));
 }
 
-std::string Throttle::key(std::string_view address, std::string_view account) {
-  return std::string(address).append(1, ' ').append(account);
+std::string Throttle::key(std::string_view network, std::string_view account) {
+  return std::string(network).append(1, ' ').append(account);
 }
 
 Milliseconds Throttle::login_delay(const std::string& address, const std::string& account, SteadyTime now) {
@@ -54,14 +68,16 @@ Milliseconds Throttle::login_delay(const std::string& address, const std::string
     next = std::min(std::max(next, now) + delay, now + kLongestLine);
     wait = std::max(wait, std::chrono::ceil<Milliseconds>(next - now));
   };
-  line_up(key(address, account), kFreeFailures);
-  line_up(key(address, {}), kFreeFailuresOfAddress);
+  const std::string network = network_of(address);
+  line_up(key(network, account), kFreeFailures);
+  line_up(key(network, {}), kFreeFailuresOfAddress);
   return wait;
 }
 
 void Throttle::login_failed(const std::string& address, const std::string& account, SteadyTime now) {
   if (failures_.size() >= kMaxRemembered) failures_.clear();
-  for (const std::string& of : {key(address, account), key(address, {})}) {
+  const std::string network = network_of(address);
+  for (const std::string& of : {key(network, account), key(network, {})}) {
     Failures& entry = failures_[of];
     ++entry.count;
     entry.last = now;
@@ -69,7 +85,7 @@ void Throttle::login_failed(const std::string& address, const std::string& accou
 }
 
 void Throttle::login_succeeded(const std::string& address, const std::string& account) {
-  failures_.erase(key(address, account));
+  failures_.erase(key(network_of(address), account));
 }
 
 void Throttle::sweep(SteadyTime now) {

@@ -1,6 +1,7 @@
 #pragma once
 // Two ways to slow somebody down without refusing them: a token bucket for what a session sends, and growing
-// delays for logins that keep failing. On one shard.
+// delays for logins that keep failing. On one shard: connections of one address may be on several, and each
+// shard counts what failed on its own.
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -9,6 +10,10 @@
 #include "base/loop.h"
 
 namespace starling::server {
+
+// What limits take for one address: an IPv4 address, also written as a mapped one (RFC 4291 2.5.5.2), and the
+// /64 network of an IPv6 address, since a single host has all of that (RFC 4291 2.5.4, RFC 7421).
+std::string network_of(std::string_view address);
 
 // Holds at most two seconds' worth. Goes below zero by what was taken last, and says how long that has to be
 // made up for.
@@ -41,8 +46,8 @@ class Throttle {
     SteadyTime last{};
     SteadyTime next{};  // when the attempt after those in line may begin
   };
-  static std::string key(std::string_view address, std::string_view account);
-  std::unordered_map<std::string, Failures> failures_;  // by address and account, and by address alone
+  static std::string key(std::string_view network, std::string_view account);
+  std::unordered_map<std::string, Failures> failures_;  // by network and account, and by network alone
 };
 
 }  // namespace starling::server

@@ -11,6 +11,7 @@
 
 #include "modules/all.h"
 #include "server/accounts.h"
+#include "server/throttle.h"
 #include "storage/memory/memory_store.h"
 #include "support/virtual_loop.h"
 #include "xml/namespaces.h"
@@ -77,6 +78,7 @@ class FakeGuest final : public server::Guest {
       : domain_(std::move(domain)), address_(std::move(address)) {}
   [[nodiscard]] stream::View view() const override { return {.domain = domain_}; }
   [[nodiscard]] const std::string& address() const override { return address_; }
+  [[nodiscard]] std::string network() const override { return server::network_of(address_); }
   void send(std::string_view xml) override { sent += xml; }
   std::string sent;
 

@@ -39,6 +39,7 @@ class Connection final : public net::ByteStream::Handler,
   // Guest
   [[nodiscard]] stream::View view() const override { return machine_.view(); }
   [[nodiscard]] const std::string& address() const override { return stream_->peer_address(); }
+  [[nodiscard]] std::string network() const override { return network_of(address()); }
   void send(std::string_view xml) override { send_text(xml); }
 
   // Link
