@@ -47,6 +47,7 @@ BitsOfBinary::BitsOfBinary(Client& client) : client_(client) {
     const auto found = published_.find(*cid);
     if (found == published_.end()) return respond.error({Condition::item_not_found, {}, {}, {}});
     respond.result(to_xml(found->second));
+    client_.raise(given, iq.from(), *cid);
   });
   client.on.message([this](const Stanza& message) { take_along(message); });
   client.on.presence([this](const Stanza& presence) { take_along(presence); });
@@ -117,10 +118,7 @@ std::optional<BitsOfBinary::Bits> BitsOfBinary::find(std::string_view cid, const
 }
 
 Outcome<BitsOfBinary::Bits> BitsOfBinary::parse(const xml::Element& element) const {
-  Bits bits{.data = {},
-            .type = payload::attribute(element, "type"),
-            .max_age = {},
-            .cid = payload::attribute(element, "cid")};
+  Bits bits{.type = payload::attribute(element, "type"), .cid = payload::attribute(element, "cid")};
   const auto age = payload::parse_long(payload::attribute(element, "max-age"));
   if (age && *age >= 0) bits.max_age = static_cast<std::uint64_t>(*age);
   auto data = crypto::base64_decode(without_white_space(element.text()));

@@ -28,11 +28,11 @@ class BitsOfBinary final : public Extension {
   };
 
   struct Bits {
-    std::string data;
-    std::string type;  // "image/png"
-    std::optional<std::uint64_t>
-        max_age;      // seconds to keep it; 0: not at all; nothing: while the client runs
-    std::string cid;  // "sha1+8f35...@bob.xmpp.org"; made of the data when empty
+    std::string data{};
+    std::string type{};  // "image/png"
+    // Seconds to keep it; 0: not at all; nothing: while the client runs.
+    std::optional<std::uint64_t> max_age{};
+    std::string cid{};  // "sha1+8f35...@bob.xmpp.org"; made of the data when empty
     bool operator==(const Bits&) const = default;
   };
 
@@ -43,6 +43,8 @@ class BitsOfBinary final : public Extension {
 
   // What came along in a message or presence, from `from`.
   Signal<const Jid&, const Bits&> received{"bob"};
+  // Somebody asked for what is published, and the answer has been sent: who, and its cid.
+  Signal<const Jid&, std::string_view> given{"bob_given"};
 
   // Gives it to everybody who asks, until it is withdrawn. Returns its cid; the error is `limit` or `invalid`
   // (no type, a cid that is not of the data).

@@ -45,7 +45,7 @@ Outcome<Bits> fetch(Bench& bench, const std::string& cid, std::string_view type,
 TEST(BitsOfBinary, APictureArrivesEqual) {  // R85
   Pair pair;
   pair.log_in();
-  const auto cid = bob(pair.bob).publish({.data = png(), .type = "image/png", .max_age = 86'400, .cid = {}});
+  const auto cid = bob(pair.bob).publish({.data = png(), .type = "image/png", .max_age = 86'400});
   ASSERT_TRUE(cid);
   std::optional<Outcome<Bits>> got;
   pair.alice.in_turn([&] {
@@ -67,9 +67,12 @@ TEST(BitsOfBinary, AreNamedByTheirHash) {
 TEST(BitsOfBinary, AreAnsweredAsTheDocumentSays) {
   Bench bench;
   bench.log_in();
-  const auto cid =
-      bob(bench).publish({.data = "abc", .type = "text/plain", .max_age = {}, .cid = {}}).value();
+  const auto cid = bob(bench).publish({.data = "abc", .type = "text/plain"}).value();
   const auto get = fmt::format("<data xmlns='urn:xmpp:bob' cid='{}'/>", cid);
+  std::vector<std::string> given;
+  bob(bench).given([&](const Jid& whom, std::string_view what) {
+    given.push_back(fmt::format("{} {}", whom.text(), what));
+  });
   EXPECT_THAT(
       ask(bench, kBob, "get", get),
       HasSubstr(fmt::format("><data xmlns='urn:xmpp:bob' cid='{}' type='text/plain'>YWJj</data></iq>", cid)));
@@ -77,23 +80,17 @@ TEST(BitsOfBinary, AreAnsweredAsTheDocumentSays) {
   EXPECT_THAT(ask(bench, kBob, "get", "<data xmlns='urn:xmpp:bob'/>"), HasSubstr("bad-request"));
   bob(bench).withdraw(cid);
   EXPECT_THAT(ask(bench, kBob, "get", get), HasSubstr("item-not-found"));
+  EXPECT_THAT(given, ElementsAre(fmt::format("{} {}", kBob, cid)));
 }
 
 TEST(BitsOfBinary, ThatCannotBePublished) {
   Bench bench;
   bob(bench).settings.most_bytes = 10;
-  EXPECT_EQ(bob(bench)
-                .publish({.data = "elevenbytes", .type = "text/plain", .max_age = {}, .cid = {}})
-                .error()
-                .code,
-            Errc::limit);
-  EXPECT_EQ(bob(bench).publish({.data = "abc", .type = "", .max_age = {}, .cid = {}}).error().code,
+  EXPECT_EQ(bob(bench).publish({.data = "elevenbytes", .type = "text/plain"}).error().code, Errc::limit);
+  EXPECT_EQ(bob(bench).publish({.data = "abc", .type = ""}).error().code, Errc::invalid);
+  EXPECT_EQ(bob(bench).publish({.data = "abd", .type = "text/plain", .cid = kAbc}).error().code,
             Errc::invalid);
-  EXPECT_EQ(
-      bob(bench).publish({.data = "abd", .type = "text/plain", .max_age = {}, .cid = kAbc}).error().code,
-      Errc::invalid);
-  EXPECT_EQ(bob(bench).publish({.data = "abc", .type = "text/plain", .max_age = {}, .cid = "my@own"}).value(),
-            "my@own");
+  EXPECT_EQ(bob(bench).publish({.data = "abc", .type = "text/plain", .cid = "my@own"}).value(), "my@own");
 }
 
 TEST(BitsOfBinary, MustBeWhatTheirNameSays) {
@@ -210,10 +207,10 @@ TEST(BitsOfBinary, GoAlong) {
   bob(pair.bob).received([&](const Jid&, const Bits& bits) { got.push_back(bits); });
   pair.log_in();
   pair.alice.in_turn([&] {
-    pair.alice.client->send(Message{
-        .to = jid(kBob),
-        .body = "look",
-        .extra = BitsOfBinary::to_xml({.data = png(), .type = "image/png", .max_age = 0, .cid = {}})});
+    pair.alice.client->send(
+        Message{.to = jid(kBob),
+                .body = "look",
+                .extra = BitsOfBinary::to_xml({.data = png(), .type = "image/png", .max_age = 0})});
   });
   pair.settle();
   ASSERT_THAT(got, SizeIs(1));
