@@ -23,9 +23,11 @@ struct Arguments {
   std::map<std::string, std::string, std::less<>> more;  // the program's own: "-t" and what follows it
 };
 
-// Nothing, and `usage` on stderr, if one of `needed` is not there, or something else is.
+// Nothing, and `usage` on stderr, if one of `needed` is not there, or something is that is not in `allowed`
+// either.
 inline std::optional<Arguments> read_arguments(int argc, char** argv, const char* usage,
-                                               const std::vector<std::string_view>& needed = {}) {
+                                               const std::vector<std::string_view>& needed = {},
+                                               const std::vector<std::string_view>& allowed = {}) {
   Arguments arguments;
   auto& [login, more] = arguments;
   for (int i = 1; i < argc; i += 2) more.emplace(argv[i], i + 1 < argc ? argv[i + 1] : "");
@@ -39,7 +41,9 @@ inline std::optional<Arguments> read_arguments(int argc, char** argv, const char
     login.password = set;
   login.connect = take("--connect");
   login.ca_file = take("--ca");
-  bool complete = jid && !login.password.empty() && more.size() == needed.size();
+  std::size_t known = 0;
+  for (const auto name : allowed) known += more.count(name);
+  bool complete = jid && !login.password.empty() && more.size() == needed.size() + known;
   for (const auto name : needed) complete = complete && more.contains(name);
   if (!complete) {
     std::fprintf(stderr, "usage: %s %s\n", argv[0], usage);

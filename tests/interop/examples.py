@@ -3,6 +3,7 @@
 
   examples.py [--binary PATH] [-k WORDS] [-v]   (they are in examples/ beside the binary)
 """
+import os
 import re
 import sys
 from pathlib import Path
@@ -13,17 +14,10 @@ import cases
 import peers
 import xmpp
 from cases import soon, test
-from tools import Tools
+from tools import Examples
 
 JULIET, ROMEO = "juliet@localhost", "romeo@localhost"
 DONE, FAILED, USAGE, COULD_NOT_CONNECT, NOT_AUTHORIZED = 0, 1, 2, 3, 4
-
-
-class Examples(Tools):
-    """They take the options that the subcommands take as well."""
-
-    def command(self, tool, *arguments, **kw):
-        return [str(Path(self.binary).parent / "examples" / tool), *super().command(tool, *arguments, **kw)[2:]]
 
 
 def examples(place):
@@ -129,6 +123,79 @@ def the_reader_says_that_there_is_no_sensor(place):
     with e.start("echo_bot", jid=JULIET + "/1020") as bot:
         bot.says("echoing as")
         says(e.run("reader", "-t", JULIET + "/1020", jid=ROMEO), FAILED, "service-unavailable")
+
+
+@test
+def transfer_moves_a_file(place):
+    """R85, R134; a mebibyte: slixmpp_files.py"""
+    e = examples(place)
+    for data in (b"", os.urandom(10_000)):
+        (place.dir / "sent").write_bytes(data)
+        with e.start("transfer", "-f", "received", jid=JULIET + "/desk") as receiver:
+            receiver.says("waiting as juliet@localhost/desk")
+            says(e.run("transfer", "-f", "sent", "-t", JULIET + "/desk", jid=ROMEO + "/desk"), DONE,
+                 f"sent {len(data)} bytes")
+            receiver.says(f"received {len(data)} bytes from romeo@localhost/desk")
+            assert receiver.ends() == DONE
+        assert (place.dir / "received").read_bytes() == data
+
+
+@test
+def transfer_says_what_went_wrong(place):
+    e = examples(place)
+    (place.dir / "sent").write_bytes(b"x" * 100)
+    to = ("-t", JULIET + "/desk")
+    says(e.run("transfer", "-f", "sent", *to, jid=ROMEO), FAILED, "service-unavailable")
+    says(e.run("transfer", "-f", "nothing", *to, jid=ROMEO), USAGE, "cannot be opened")
+    says(e.run("transfer", "-f", "sent", "-t", "a@b@c", jid=ROMEO), USAGE, "not valid")
+    says(e.run("transfer", *to, jid=ROMEO), USAGE, "usage: ", "-f FILE")
+    says(e.run("transfer", "-f", "sent", "-x", "y", jid=ROMEO), USAGE, "usage: ")
+    with e.start("transfer", "-f", "received", "--block", "200", jid=JULIET + "/desk") as receiver:
+        receiver.says("waiting as")
+        says(e.run("transfer", "-f", "sent", *to, jid=ROMEO), FAILED, "resource-constraint")  # no smaller one is tried
+    with e.start("transfer", "-f", "received", jid=JULIET + "/desk") as receiver:
+        receiver.says("waiting as")
+        c = place.log_in("romeo")
+        c.send(f"<iq type='set' id='o' to='{JULIET}/desk'>"
+               "<open xmlns='http://jabber.org/protocol/ibb' sid='s' block-size='4096'/></iq>")
+        c.send(f"<iq type='set' id='d' to='{JULIET}/desk'>"
+               "<data xmlns='http://jabber.org/protocol/ibb' sid='s' seq='1'>eA==</data></iq>")
+        receiver.says("seq 1 where 0 was due")
+        assert receiver.ends() == FAILED
+
+
+@test
+def picture_shows_one(place):
+    """R85"""
+    e = examples(place)
+    data = os.urandom(2000)
+    (place.dir / "shown.png").write_bytes(data)
+    with e.start("picture", "-f", "saved.png", jid=JULIET + "/desk") as watcher:
+        watcher.says("waiting as juliet@localhost/desk")
+        says(e.run("picture", "-f", "shown.png", "-t", JULIET, jid=ROMEO), DONE, JULIET + "/desk has seen sha1+")
+        assert watcher.ends() == DONE
+    assert (place.dir / "saved.png").read_bytes() == data
+
+
+@test
+def picture_says_what_went_wrong(place):
+    e = examples(place)
+    (place.dir / "shown.png").write_bytes(b"png")
+    (place.dir / "large.png").write_bytes(b"x" * 65_537)
+    says(e.run("picture", "-f", "shown.png", "-t", "nobody@localhost", jid=ROMEO), FAILED, "service-unavailable")
+    says(e.run("picture", "-f", "large.png", "-t", JULIET, jid=ROMEO), FAILED, "65536 is the most")
+    says(e.run("picture", "-f", "nothing.png", "-t", JULIET, jid=ROMEO), USAGE, "No such file")
+    with e.start("picture", "-f", "saved.png", jid=JULIET + "/desk") as watcher:
+        watcher.says("waiting as")
+        c = place.log_in("romeo")
+        c.send(f"<message to='{JULIET}/desk'><html xmlns='http://jabber.org/protocol/xhtml-im'>"
+               "<body xmlns='http://www.w3.org/1999/xhtml'><img src='cid:sha1+00@bob.xmpp.org'/></body></html></message>")
+        asked = c.expect("stanza", soon())
+        cid = asked.find("urn:xmpp:bob", "data").get("cid")
+        c.send(f"<iq type='result' to='{JULIET}/desk' id='{asked.get('id')}'>"
+               f"<data xmlns='urn:xmpp:bob' cid='{cid}' type='image/png'>eA==</data></iq>")
+        watcher.says("the data is not that of " + cid)
+        assert watcher.ends() == FAILED
 
 
 if __name__ == "__main__":

@@ -23,30 +23,6 @@ PLUGINS = ["xep_0030", "xep_0199", ("xep_0323", {"threaded": False}), "xep_0325"
 ALICE, BOB = f"alice@{peers.DOMAIN}/1020", f"bob@{peers.DOMAIN}/reader"
 
 
-# -- the binary ----------------------------------------------------------------
-
-class Binary:
-    """Its tools, as children of the event loop."""
-
-    def __init__(self, server, path):
-        where = ["--connect", f"127.0.0.1:{server.port}", "--ca", server.certificate]
-        self.tools = tools.Tools(path, server.dir, where)
-
-    async def start(self, tool, *arguments, jid):
-        return await asyncio.create_subprocess_exec(
-            *self.tools.command(tool, *arguments, jid=jid), cwd=self.tools.dir,
-            env=self.tools.environment(jid, None, None), stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
-
-    async def run(self, tool, *arguments, jid=BOB):
-        """Its exit code, stdout and stderr."""
-        p = await self.start(tool, *arguments, jid=jid)
-        out, err = await soon(p.communicate())
-        for line in (out + err).decode().splitlines():
-            slix.note(tool, "|", line)
-        return p.returncode, out.decode(), err.decode()
-
-
 # -- slixmpp as the device -----------------------------------------------------
 
 class Thermometer(SensorDevice):
@@ -219,7 +195,7 @@ async def slixmpp_is_the_reader(server, binary):
 
 
 async def play(server, path):
-    binary = Binary(server, path)
+    binary = slix.Programs(tools.Tools(path, server.dir, slix.where(server)), BOB)
     await slixmpp_is_the_device(server, binary)
     await slixmpp_is_the_reader(server, binary)
 

@@ -29,6 +29,7 @@ except ImportError:
 
 SECONDS = 20
 PLAY_SECONDS = 120
+MOST_SHOWN = 4000  # characters of a stanza
 transcript = []
 passed = failed = 0
 
@@ -65,8 +66,38 @@ class Client(slixmpp.ClientXMPP):
         await soon(self.ended.wait())
 
 
+def where(server):
+    """How our programs come to it."""
+    return ["--connect", f"127.0.0.1:{server.port}", "--ca", server.certificate]
+
+
+class Programs:
+    """Those of a tools.Tools, as children of the event loop. `jid`: who they are unless somebody else is named."""
+
+    def __init__(self, tools, jid):
+        self.tools, self.jid = tools, jid
+
+    async def start(self, tool, *arguments, jid=None):
+        jid = jid or self.jid
+        return await asyncio.create_subprocess_exec(
+            *self.tools.command(tool, *arguments, jid=jid), cwd=self.tools.dir,
+            env=self.tools.environment(jid, None, None), stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+
+    async def end(self, program, name="program"):
+        """Waits for it: its exit code, stdout and stderr."""
+        out, err = await soon(program.communicate())
+        for line in (out + err).decode().splitlines():
+            note(name, "|", line)
+        return program.returncode, out.decode(), err.decode()
+
+    async def run(self, tool, *arguments, jid=None):
+        return await self.end(await self.start(tool, *arguments, jid=jid), tool)
+
+
 def note(name, direction, stanza):
-    transcript.append(f"    {name:>8} {direction} {stanza}")
+    text = str(stanza)
+    transcript.append(f"    {name:>8} {direction} {text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + ' ...'}")
     return stanza
 
 

@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import peers
 
@@ -60,6 +61,14 @@ class Tools:
         self.started += 1
         return Running(self.command(tool, *arguments, jid=jid, where=where), self.dir,
                        self.environment(jid, password, env), f"{tool}-{self.started}")
+
+
+class Examples(Tools):
+    """The programs of examples/, which are in a folder of that name beside the binary and take the same options."""
+
+    def command(self, tool, *arguments, **kw):
+        program = Path(self.binary).resolve().parent / "examples" / tool
+        return [str(program), *super().command(tool, *arguments, **kw)[2:]]
 
 
 class Running:
