@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
-#include "modules/specs.h"
+#include "cli/specs.h"
 
 namespace starling::cli {
 
@@ -18,7 +18,7 @@ void add_config_reference(CLI::App& app, Context& context) {
   auto* specs = app.add_subcommand("specs", "print docs/specs.md");
   specs->group("");
   specs->callback([&context] {
-    fmt::print("{}", modules::specs_markdown());
+    fmt::print("{}", specs_markdown());
     context.exit = kDone;
   });
 }

@@ -1,10 +1,33 @@
-#include "modules/specs.h"
+#include "cli/specs.h"
 
+#include <algorithm>
 #include <array>
+#include <string_view>
+#include <utility>
+#include <vector>
 
+#include <fmt/format.h>
+
+#include "client/ext/bits_of_binary.h"
+#include "client/ext/caps.h"
+#include "client/ext/chat_states.h"
+#include "client/ext/control.h"
+#include "client/ext/conversation.h"
+#include "client/ext/disco.h"
+#include "client/ext/entity_time.h"
+#include "client/ext/in_band_bytestreams.h"
+#include "client/ext/last_activity.h"
+#include "client/ext/ping.h"
+#include "client/ext/receipts.h"
+#include "client/ext/registration.h"
+#include "client/ext/roster.h"
+#include "client/ext/sensor.h"
+#include "client/ext/sensor_reader.h"
+#include "client/ext/software_version.h"
+#include "client/ext/vcard.h"
 #include "modules/all.h"
 
-namespace starling::modules {
+namespace starling::cli {
 namespace {
 
 struct CoreSpecification {
@@ -50,36 +73,72 @@ void add_row(std::string& out, std::string_view name, std::string_view version, 
 
 constexpr std::string_view kHead = "|---|---|---|---|\n";
 
+struct Row {
+  std::string_view name, version, summary;
+  std::string where;
+};
+
+void add_rows(std::string& out, std::vector<Row> rows) {
+  out += kHead;
+  std::ranges::sort(rows, {}, [](const Row& row) { return std::pair(row.name, row.where); });
+  for (const auto& row : rows) add_row(out, row.name, row.version, row.summary, row.where);
+}
+
+std::vector<Row> modules_rows() {
+  std::vector<Row> rows;
+  for (const auto& module : modules::all(server::Config())) {
+    const server::ModuleInfo info = module->info();
+    for (const auto& [name, version] : info.specifications)
+      rows.push_back({name, version, info.summary, fmt::format("`{}`", info.name)});
+  }
+  return rows;
+}
+
+std::vector<Row> client_rows() {
+  std::vector<Row> rows;
+  client::Client client{client::Options()};
+  const auto add = [&rows](const client::Extension& extension, std::string_view file) {
+    const auto info = extension.info();
+    rows.push_back({info.specification, info.version, info.summary,
+                    fmt::format("[`{0}`](../src/client/ext/{0}.h)", file)});
+  };
+  add(client.use<client::BitsOfBinary>(), "bits_of_binary");
+  add(client.use<client::Caps>(), "caps");
+  add(client.use<client::ChatStates>(), "chat_states");
+  add(client.use<client::Control>(), "control");
+  add(client.use<client::Controller>(), "control");
+  add(client.use<client::Conversations>(), "conversation");
+  add(client.use<client::Disco>(), "disco");
+  add(client.use<client::EntityTime>(), "entity_time");
+  add(client.use<client::InBandBytestreams>(), "in_band_bytestreams");
+  add(client.use<client::LastActivity>(), "last_activity");
+  add(client.use<client::Ping>(), "ping");
+  add(client.use<client::Receipts>(), "receipts");
+  add(client.use<client::Registration>(), "registration");
+  add(client.use<client::Roster>(), "roster");
+  add(client.use<client::Sensor>(), "sensor");
+  add(client.use<client::SensorReader>(), "sensor_reader");
+  add(client.use<client::SoftwareVersion>(), "software_version");
+  add(client.use<client::VCards>(), "vcard");
+  return rows;
+}
+
 }  // namespace
 
 std::string specs_markdown() {
   std::string out =
       "# Specifications\n\n"
       "Made by `tools/gen_specs` from the sources; do not edit. What is known to be missing from an "
-      "extension stands at "
-      "the top of its file in `src/modules/`.\n\n"
+      "extension stands at the top of its file in `src/modules/` or `src/client/ext/`.\n\n"
       "## Core\n\n| Document | Version | What of it | Rooms |\n";
   out += kHead;
   for (const auto& spec : kCore) add_row(out, spec.name, spec.version, spec.summary, spec.where);
 
   out += "\n## Extensions\n\n| Document | Version | What the module does | Module |\n";
-  out += kHead;
-  struct Row {
-    server::Specification specification;
-    std::string_view summary, module;
-  };
-  std::vector<Row> rows;
-  const auto modules = all(server::Config());
-  for (const auto& module : modules) {
-    const server::ModuleInfo info = module->info();
-    for (const auto& specification : info.specifications)
-      rows.push_back({specification, info.summary, info.name});
-  }
-  std::ranges::sort(rows, {}, [](const Row& row) { return std::pair(row.specification.name, row.module); });
-  for (const auto& row : rows)
-    add_row(out, row.specification.name, row.specification.version, row.summary,
-            fmt::format("`{}`", row.module));
+  add_rows(out, modules_rows());
+  out += "\n## Client library\n\n| Document | Version | What the extension does | File |\n";
+  add_rows(out, client_rows());
   return out;
 }
 
-}  // namespace starling::modules
+}  // namespace starling::cli

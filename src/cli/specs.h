@@ -1,10 +1,10 @@
 #pragma once
-// The documents that this server implements: docs/specs.md, made from the modules' own words and from the
-// table of what the rooms below them implement.
+// The documents that the server and the client library implement: docs/specs.md, made from what modules and
+// extensions say of themselves and from the table of what the rooms below them implement.
 #include <string>
 
-namespace starling::modules {
+namespace starling::cli {
 
 std::string specs_markdown();
 
-}  // namespace starling::modules
+}  // namespace starling::cli

@@ -13,6 +13,8 @@ class Extension {
     std::string_view specification;            // "XEP-0199"
     std::string_view name;                     // "XMPP Ping"
     std::vector<std::string_view> features{};  // what disco#info says of us because of it
+    std::string_view version{};                // of the specification, "2.0.1"
+    std::string_view summary{};                // what it does, for docs/specs.md
   };
 
   virtual ~Extension() = default;

@@ -53,7 +53,13 @@ BitsOfBinary::BitsOfBinary(Client& client) : client_(client) {
   client.on.presence([this](const Stanza& presence) { take_along(presence); });
 }
 
-Extension::Info BitsOfBinary::info() const { return {"XEP-0231", "Bits of Binary", {ns::bob}}; }
+Extension::Info BitsOfBinary::info() const {
+  return {"XEP-0231",
+          "Bits of Binary",
+          {ns::bob},
+          "1.1",
+          "publishes small data under a hash, and fetches that of others"};
+}
 
 std::string BitsOfBinary::cid_of(std::string_view data) {
   return fmt::format("sha1+{}{}", crypto::hex_encode(crypto::digest(crypto::Hash::sha1, data)), kHost);

@@ -53,7 +53,13 @@ Caps::Caps(Client& client)
   client.on.disconnected([this](const Ended&) { announced_.clear(); });
 }
 
-Extension::Info Caps::info() const { return {"XEP-0115", "Entity Capabilities", {ns::caps}}; }
+Extension::Info Caps::info() const {
+  return {"XEP-0115",
+          "Entity Capabilities",
+          {ns::caps},
+          "1.6.0",
+          "announces our capabilities as a hash, and learns those of contacts from theirs"};
+}
 
 void Caps::announced(const Jid& who, const xml::Element* c) {
   if (c == nullptr) return;  // says nothing new (8.4)

@@ -45,7 +45,11 @@ ChatStates::ChatStates(Client& client) : client_(client), caps_(client.use<Caps>
 }
 
 Extension::Info ChatStates::info() const {
-  return {"XEP-0085", "Chat State Notifications", {ns::chat_states}};
+  return {"XEP-0085",
+          "Chat State Notifications",
+          {ns::chat_states},
+          "2.1",
+          "tells whether we listen, write or have left, and hears it of others"};
 }
 
 ChatStates::Peer& ChatStates::peer(const Jid& jid) {

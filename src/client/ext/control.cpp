@@ -158,7 +158,11 @@ Control::Control(Client& client) : client_(client) {
 }
 
 Extension::Info Control::info() const {
-  return {"XEP-0325", "Internet of Things - Control", {ns::iot_control}};
+  return {"XEP-0325",
+          "Internet of Things - Control",
+          {ns::iot_control},
+          "0.5.1",
+          "is a device whose parameters others set"};
 }
 
 Control::Node& Control::add_node(payload::IotNode id) {
@@ -307,7 +311,10 @@ RequestError why_refused(RequestError error) {
 
 }  // namespace
 
-Extension::Info Controller::info() const { return {"XEP-0325", "Internet of Things - Control (controller)"}; }
+Extension::Info Controller::info() const {
+  return {
+      "XEP-0325", "Internet of Things - Control (controller)", {}, "0.5.1", "sets the parameters of devices"};
+}
 
 Request<payload::ControlSetResponse> Controller::set(const Jid& device, const payload::ControlSet& command) {
   Request<payload::ControlSetResponse> request;

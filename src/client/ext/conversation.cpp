@@ -17,7 +17,13 @@ Conversations::Conversations(Client& client) : chats_(kMostChats) {
   client.on.disconnected([this](const Ended&) { chats_.clear(); });  // whatever changes now, we do not see
 }
 
-Extension::Info Conversations::info() const { return {"XEP-0296", "Best Practices for Resource Locking"}; }
+Extension::Info Conversations::info() const {
+  return {"XEP-0296",
+          "Best Practices for Resource Locking",
+          {},
+          "0.2",
+          "keeps to the resource that answers, until its presence changes"};
+}
 
 Message Conversations::message_to(const Jid& contact, std::string body) const {
   const auto* chat = chats_.find(contact.bare());

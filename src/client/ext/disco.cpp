@@ -41,7 +41,11 @@ Disco::Disco(Client& client) : client_(client), cache_(kMostCached) {
 }
 
 Extension::Info Disco::info() const {
-  return {"XEP-0030", "Service Discovery", {ns::disco_info, ns::disco_items}};
+  return {"XEP-0030",
+          "Service Discovery",
+          {ns::disco_info, ns::disco_items},
+          "2.5.0",
+          "asks what others are and can do, and tells it of us"};
 }
 
 Request<payload::DiscoInfo> Disco::info(const Jid& of, std::string_view node) {

@@ -13,7 +13,9 @@ EntityTime::EntityTime(Client& client) : client_(client) {
   });
 }
 
-Extension::Info EntityTime::info() const { return {"XEP-0202", "Entity Time", {ns::time}}; }
+Extension::Info EntityTime::info() const {
+  return {"XEP-0202", "Entity Time", {ns::time}, "2.0", "asks for the time of others, and tells ours"};
+}
 
 Request<payload::EntityTime> EntityTime::of(const Jid& whom) {
   return client_.request(Type::get, whom, "<time xmlns='urn:xmpp:time'/>")

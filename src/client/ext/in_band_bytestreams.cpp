@@ -87,7 +87,9 @@ InBandBytestreams::~InBandBytestreams() {
   for (auto& [id, entry] : entries_) client_.loop().cancel(entry.idle_timer);
 }
 
-Extension::Info InBandBytestreams::info() const { return {"XEP-0047", "In-Band Bytestreams", {ns::ibb}}; }
+Extension::Info InBandBytestreams::info() const {
+  return {"XEP-0047", "In-Band Bytestreams", {ns::ibb}, "2.0.1", "carries bytes both ways inside of stanzas"};
+}
 
 const InBandBytestreams::Stream* InBandBytestreams::find(std::uint64_t stream) const {
   const auto found = entries_.find(stream);

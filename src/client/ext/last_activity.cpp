@@ -18,7 +18,13 @@ LastActivity::LastActivity(Client& client) : client_(client), acted_at_(client.l
                     });
 }
 
-Extension::Info LastActivity::info() const { return {"XEP-0012", "Last Activity", {ns::last}}; }
+Extension::Info LastActivity::info() const {
+  return {"XEP-0012",
+          "Last Activity",
+          {ns::last},
+          "2.0",
+          "asks since when somebody is idle, away or up, and tells it of us"};
+}
 
 Request<payload::LastActivity> LastActivity::of(const Jid& whom) {
   return client_.request(Type::get, whom, "<query xmlns='jabber:iq:last'/>")

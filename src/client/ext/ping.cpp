@@ -9,7 +9,10 @@ Ping::Ping(Client& client) : client_(client) {
                     [](const Stanza&, const Responder& respond) { respond.result(); });
 }
 
-Extension::Info Ping::info() const { return {"XEP-0199", "XMPP Ping", {ns::ping}}; }
+Extension::Info Ping::info() const {
+  return {
+      "XEP-0199", "XMPP Ping", {ns::ping}, "2.0.1", "asks whether somebody is there, and answers when asked"};
+}
 
 Request<Milliseconds> Ping::ping(const Jid& to, Milliseconds timeout) {
   Request<Milliseconds> timed;

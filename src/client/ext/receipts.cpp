@@ -10,7 +10,13 @@ Receipts::Receipts(Client& client)
   client.on.message([this](const Stanza& message) { arrived(message); });
 }
 
-Extension::Info Receipts::info() const { return {"XEP-0184", "Message Delivery Receipts", {ns::receipts}}; }
+Extension::Info Receipts::info() const {
+  return {"XEP-0184",
+          "Message Delivery Receipts",
+          {ns::receipts},
+          "1.4.0",
+          "asks for receipts of messages, and returns them"};
+}
 
 void Receipts::arrived(const Stanza& message) {
   if (message.type() == Type::error) return;

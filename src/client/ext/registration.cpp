@@ -44,7 +44,9 @@ Outcome<payload::Registration> fill(payload::Registration asked, const Known& kn
 
 }  // namespace
 
-Extension::Info Registration::info() const { return {"XEP-0077", "In-Band Registration"}; }
+Extension::Info Registration::info() const {
+  return {"XEP-0077", "In-Band Registration", {}, "2.4", "makes an account, changes its password, ends it"};
+}
 
 bool Registration::offered() const {
   const auto& features = client_.stream_features();

@@ -51,7 +51,9 @@ Roster::Roster(Client& client) : client_(client) {
                     [this](const Stanza& iq, const Responder& respond) { pushed(iq, respond); });
 }
 
-Extension::Info Roster::info() const { return {"RFC 6121", "Roster"}; }
+Extension::Info Roster::info() const {
+  return {"RFC 6121", "Roster", {}, "", "keeps the roster, asks for subscriptions and answers them"};
+}
 
 const RosterItem* Roster::find(const Jid& jid) const {
   auto found = items_.find(jid);

@@ -116,7 +116,11 @@ Sensor::~Sensor() {
 }
 
 Extension::Info Sensor::info() const {
-  return {"XEP-0323", "Internet of Things - Sensor Data", {ns::sensor_data}};
+  return {"XEP-0323",
+          "Internet of Things - Sensor Data",
+          {ns::sensor_data},
+          "0.6",
+          "is a device whose fields others read"};
 }
 
 Sensor::Node& Sensor::add_node(payload::IotNode id) {

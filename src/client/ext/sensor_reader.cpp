@@ -91,7 +91,7 @@ SensorReader::~SensorReader() {
 
 // No feature: who has it answers requests.
 Extension::Info SensorReader::info() const {
-  return {"XEP-0323", "Internet of Things - Sensor Data (reader)"};
+  return {"XEP-0323", "Internet of Things - Sensor Data (reader)", {}, "0.6", "reads the fields of devices"};
 }
 
 std::int32_t SensorReader::next_seqnr() {

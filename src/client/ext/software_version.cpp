@@ -15,7 +15,10 @@ SoftwareVersion::SoftwareVersion(Client& client)
   });
 }
 
-Extension::Info SoftwareVersion::info() const { return {"XEP-0092", "Software Version", {ns::version}}; }
+Extension::Info SoftwareVersion::info() const {
+  return {
+      "XEP-0092", "Software Version", {ns::version}, "1.1", "asks which software others run, and tells ours"};
+}
 
 Request<payload::SoftwareVersion> SoftwareVersion::of(const Jid& whom) {
   return client_.request(Type::get, whom, "<query xmlns='jabber:iq:version'/>")

@@ -4,7 +4,9 @@
 
 namespace starling::client {
 
-Extension::Info VCards::info() const { return {"XEP-0054", "vcard-temp"}; }
+Extension::Info VCards::info() const {
+  return {"XEP-0054", "vcard-temp", {}, "1.3.0", "gets and sets vCards"};
+}
 
 Request<payload::VCard> VCards::get(const Jid& of) {
   Request<payload::VCard> request;
