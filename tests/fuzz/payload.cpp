@@ -1,5 +1,5 @@
 // Any element to every parser of payloads: what one takes is written and reads back as the same, and no
-// question to it goes wrong.
+// question to it goes wrong. And any text to that of host-meta, which is a document of its own.
 #include <cstdint>
 #include <cstdlib>
 
@@ -15,6 +15,7 @@
 #include "payload/timestamps.h"
 #include "payload/values.h"
 #include "payload/vcard.h"
+#include "payload/xrd.h"
 #include "xml/namespaces.h"
 #include "xml/parser.h"
 
@@ -22,6 +23,8 @@ namespace {
 
 using namespace starling;           // NOLINT(google-build-using-namespace)
 using namespace starling::payload;  // NOLINT(google-build-using-namespace)
+
+constexpr std::string_view kXrd = "http://docs.oasis-open.org/ns/xri/xrd-1.0";
 
 void require(bool condition) {
   if (!condition) std::abort();
@@ -89,6 +92,20 @@ Result<DiscoInfo> parse_forgiving(const xml::Element& query) {
   return parse_disco_info(query, Repeated::dropped);
 }
 
+// A declaration and comments change nothing.
+void check_xrd(std::string_view text) {
+  const auto links = read_xrd(text);
+  if (!links) return;
+  std::string out = "<?xml version='1.0'?><!-- < -->";
+  xml::Writer writer(out);
+  writer.open("XRD", kXrd);
+  for (const auto& [relation, url] : *links)
+    writer.raw("<!-- > -->").open("Link").attribute("rel", relation).attribute("href", url).close();
+  writer.close();
+  const auto again = read_xrd(out);
+  require(again && *again == *links);
+}
+
 void check_texts(std::string_view text) {
   if (const auto time = parse_timestamp(text)) {
     require(is_date_time(text));
@@ -104,7 +121,9 @@ void check_texts(std::string_view text) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto document = xml::parse({reinterpret_cast<const char*>(data), size});
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  check_xrd(text);
+  const auto document = xml::parse(text);
   if (!document) return 0;
   const xml::Element& root = document->root();
   check_texts(root.text());
