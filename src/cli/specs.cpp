@@ -40,6 +40,7 @@ constexpr auto kCore = std::to_array<CoreSpecification>({
     {"RFC 4422", "", "SASL: the framework of logins", "stream/sasl"},
     {"RFC 4616", "", "SASL PLAIN", "stream/sasl"},
     {"RFC 5802", "", "SCRAM-SHA-1 and SCRAM-SHA-1-PLUS", "stream/sasl"},
+    {"RFC 5929", "", "channel binding `tls-server-end-point` alone (section 4)", "net, stream/sasl"},
     {"RFC 6120", "", "XMPP core: streams, TLS, login, binding, stanzas, errors", "stream, stanza, server"},
     {"RFC 6121", "", "XMPP instant messaging: rosters, subscriptions, presence, messages", "server"},
     {"RFC 6125", "", "names of servers in certificates: DNS-ID, SRV-ID, XmppAddr", "net"},

@@ -191,10 +191,10 @@ void Connection::tls_through() {
     owner_->trace(Trace::tls, "CERT: Time until certificate expiration: " +
                                   time_left(peer->certificate.not_after - loop_.wall()));
   if (direct_tls_) {
-    machine_.assume_tls(info.exporter_binding);
+    machine_.assume_tls({info.exporter_binding, info.end_point_binding});
     machine_.start();
   } else {
-    machine_.tls_established(info.exporter_binding);
+    machine_.tls_established({info.exporter_binding, info.end_point_binding});
   }
   take_machine_output();
   feed({});

@@ -129,7 +129,7 @@ class FakeServer final : public net::ByteStream::Handler {
     if (std::holds_alternative<stream::StartTls>(event)) {
       flush();
       ASSERT_TRUE(stream_->start_tls_server(nullptr).has_value());
-      machine_.tls_established("");
+      machine_.tls_established({});
     } else if (const auto* keys = std::get_if<stream::LookUpKeys>(&event)) {
       if (refuse_with != sasl::Failure::aborted) return machine_.give_up_auth(refuse_with, "no");
       machine_.give_keys(sasl::derive_keys(keys->hash, "secret", "0123456789abcdef"), true, false);

@@ -24,8 +24,12 @@ struct TlsInfo {
   std::string server_name;  // SNI, empty if none was sent
   std::string alpn;
   bool resumed = false;
-  // RFC 9266; empty where it is not valid (TLS 1.2 without extended master secret).
+  // What logins may be bound to. tls-exporter (RFC 9266); empty where it is not valid (TLS 1.2 without
+  // extended master secret).
   std::string exporter_binding;
+  // tls-server-end-point (RFC 5929 section 4) of the server's certificate; empty when its signature has no
+  // hash of its own (Ed25519).
+  std::string end_point_binding;
 };
 
 struct IoResult {

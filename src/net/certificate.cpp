@@ -262,6 +262,18 @@ CertificateStatus status_of(X509* certificate) {
   return status;
 }
 
+std::string end_point_binding(X509* certificate) {
+  int hash = NID_undef;
+  if (certificate == nullptr || X509_get_signature_info(certificate, &hash, nullptr, nullptr, nullptr) != 1)
+    return {};
+  if (hash == NID_md5 || hash == NID_sha1) hash = NID_sha256;
+  const EVP_MD* const function = EVP_get_digestbynid(hash);
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  if (function == nullptr || X509_digest(certificate, function, digest.data(), &size) != 1) return {};
+  return {digest.begin(), digest.begin() + size};
+}
+
 Result<CertificateStatus> read_certificate_status(const std::string& certificate_file) {
   const auto chain = read_certificates(certificate_file);
   if (!chain) return std::unexpected(chain.error());

@@ -35,5 +35,8 @@ std::string openssl_reason();
 Result<std::vector<CertificatePtr>> read_certificates(const std::string& path);
 Result<KeyPtr> read_key(const std::string& path);
 CertificateStatus status_of(X509* certificate);
+// The data of the channel binding tls-server-end-point (RFC 5929 4.1); empty where that is not defined, and
+// without a certificate.
+std::string end_point_binding(X509* certificate);
 
 }  // namespace starling::net

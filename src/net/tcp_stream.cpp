@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "net/openssl.h"
 #include "net/peer_check.h"
 #include "net/socket.h"
 #include "net/tcp.h"
@@ -53,6 +54,8 @@ std::unique_ptr<TlsInfo> describe(SSL* ssl) {
   info->alpn.assign(reinterpret_cast<const char*>(alpn), alpn_size);
   info->resumed = SSL_session_reused(ssl) == 1;
   info->exporter_binding = exporter_binding(ssl);
+  info->end_point_binding =
+      end_point_binding(SSL_is_server(ssl) == 1 ? SSL_get_certificate(ssl) : SSL_get0_peer_certificate(ssl));
   return info;
 }
 
@@ -393,8 +396,8 @@ std::size_t TcpStream::memory_bytes() const {
   std::size_t bytes = sizeof *this + sizeof *state_ + state_->peer_address.capacity();
   if (state_->ssl != nullptr) bytes += kTlsObjectBytes;
   if (state_->info)
-    bytes +=
-        sizeof(TlsInfo) + state_->info->server_name.capacity() + state_->info->exporter_binding.capacity();
+    bytes += sizeof(TlsInfo) + state_->info->server_name.capacity() +
+             state_->info->exporter_binding.capacity() + state_->info->end_point_binding.capacity();
   return bytes;
 }
 

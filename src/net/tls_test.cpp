@@ -81,6 +81,8 @@ TEST_F(Tls, encrypts_both_ways_and_tells_what_was_agreed) {
   EXPECT_FALSE(info.resumed);
   EXPECT_EQ(info.exporter_binding.size(), 32U);
   EXPECT_EQ(info.exporter_binding, client.stream->tls()->exporter_binding);
+  EXPECT_EQ(info.end_point_binding.size(), 32U);
+  EXPECT_EQ(info.end_point_binding, client.stream->tls()->end_point_binding);
   EXPECT_FALSE(server.stream->start_tls_server(for_server));
 }
 
@@ -285,6 +287,7 @@ TEST_F(Tls, gives_no_binding_in_1_2_without_the_extended_master_secret) {
   connect_raw();
   ASSERT_NE(server.stream->tls(), nullptr);
   EXPECT_EQ(server.stream->tls()->exporter_binding, "");
+  EXPECT_EQ(server.stream->tls()->end_point_binding.size(), 32U);
 }
 
 TEST_F(Tls, chooses_its_protocol_among_those_offered) {

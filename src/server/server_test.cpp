@@ -55,7 +55,7 @@ class WireClient final : public net::ByteStream::Handler {
       const net::IoResult got = socket_->read(buffer);
       if (in_handshake_ && socket_->tls() != nullptr) {
         in_handshake_ = false;
-        machine_->tls_established(socket_->tls()->exporter_binding);
+        machine_->tls_established({socket_->tls()->exporter_binding, socket_->tls()->end_point_binding});
         flush();
       }
       if (got.status == net::IoResult::Status::would_block) return;

@@ -25,8 +25,8 @@ class Core {
   std::string& output() { return output_; }
 
   virtual void start() {}
-  virtual void tls_established(std::string exporter_binding, std::string_view injected) = 0;
-  virtual void assume_tls(std::string exporter_binding) = 0;
+  virtual void tls_established(sasl::Bindings bindings, std::string_view injected) = 0;
+  virtual void assume_tls(sasl::Bindings bindings) = 0;
   virtual void give_keys(const sasl::ScramKeys&, bool, bool) {}
   virtual void give_check(bool, bool) {}
   virtual void give_up_auth(sasl::Failure, std::string&&) {}

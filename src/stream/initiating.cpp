@@ -14,16 +14,16 @@ class Initiating final : public Core {
   void start() override {
     if (!header_sent_) write_header();
   }
-  void tls_established(std::string exporter_binding, std::string_view injected) override {
+  void tls_established(sasl::Bindings bindings, std::string_view injected) override {
     if (!answered(Wait::tls)) return;
-    assume_tls(std::move(exporter_binding));
+    assume_tls(std::move(bindings));
     begin_again();
     if (!injected.empty())
       fail_with_event({StreamCondition::policy_violation, "data came between <proceed/> and TLS", {}});
   }
-  void assume_tls(std::string exporter_binding) override {
+  void assume_tls(sasl::Bindings bindings) override {
     encrypted_ = true;
-    login_->exporter = std::move(exporter_binding);
+    login_->bindings = std::move(bindings);
   }
   [[nodiscard]] std::size_t memory_bytes() const override {
     return Core::memory_bytes() + sizeof(Initiating) + (login_ ? sizeof(Login) : 0);
@@ -34,7 +34,7 @@ class Initiating final : public Core {
 
   // Freed when the stream is ready.
   struct Login {
-    std::string exporter;
+    sasl::Bindings bindings;
     std::unique_ptr<sasl::ClientMechanism> mechanism;
     std::string_view mechanism_name;
     std::string request_id;  // of the bind or session request under way
@@ -137,10 +137,15 @@ class Initiating final : public Core {
     const bool binding_offered =
         std::ranges::any_of(names, [](std::string_view name) { return name.ends_with("-PLUS"); });
     // A server that announces no types is from before XEP-0440, and so from before tls-exporter too: what it
-    // binds, if anything, is tls-unique, which TLS 1.3 does not have. Section 3, rule 4 leaves this open.
+    // binds is tls-unique, which TLS 1.3 does not have, or perhaps tls-server-end-point. Section 3, rule 4
+    // leaves this open.
     const bool types_announced = features.child("sasl-channel-binding", ns::sasl_cb) != nullptr;
-    const bool can_bind = encrypted_ && !login_->exporter.empty() && announces(features, "tls-exporter");
-    if (!login_->exporter.empty() && binding_offered && types_announced && !can_bind &&
+    const sasl::Bindings& bindings = login_->bindings;
+    const auto type = std::ranges::find_if(sasl::kBindingTypes, [&](std::string_view one) {
+      return !bindings.of(one).empty() && announces(features, one);
+    });
+    const bool can_bind = encrypted_ && type != sasl::kBindingTypes.end();
+    if (bindings.any() && binding_offered && types_announced && !can_bind &&
         !announces(features, "tls-server-end-point"))
       return give_up(
           StreamCondition::policy_violation,  // XEP-0440 section 3, rule 6
@@ -163,7 +168,8 @@ class Initiating final : public Core {
     login_->mechanism_name = best->name;
     login_->mechanism = best->client({.encrypted = encrypted_,
                                       .domain = std::string(domain()),
-                                      .tls_exporter = login_->exporter,
+                                      .bindings = bindings,
+                                      .binding_type = can_bind ? *type : std::string_view(),
                                       .binding_offered = binding_offered},
                                      {settings_.jid.to_bare(), settings_.password}, binding_offered);
     step_ = Step::sasl;

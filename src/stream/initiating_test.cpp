@@ -93,9 +93,23 @@ TEST(BothRoles, EveryWrongPassword) {
 
 TEST(BothRoles, SomebodyBetweenThemIsNoticed) {  // two TLS connections instead of one
   Pair pair;
-  pair.server.exporter = "another connection's";
+  pair.server.bindings.tls_exporter = "another connection's";
   pair.run();
   EXPECT_THAT(pair.client.events,
+              Contains("auth-failed alice@example.org SCRAM-SHA-256-PLUS not-authorized"));
+}
+
+TEST(BothRoles, TheCertificateBindsWhereNothingElseDoes) {
+  Pair pair;
+  pair.client.bindings.tls_exporter.clear();
+  pair.server.bindings.tls_exporter.clear();
+  pair.run();
+  EXPECT_THAT(pair.client.events, Contains("authenticated alice@example.org SCRAM-SHA-256-PLUS"));
+
+  Pair fooled;
+  fooled.client.bindings = {"", "the hash of somebody else's"};
+  fooled.run();
+  EXPECT_THAT(fooled.client.events,
               Contains("auth-failed alice@example.org SCRAM-SHA-256-PLUS not-authorized"));
 }
 
@@ -111,8 +125,8 @@ TEST(BothRoles, WithoutTlsWhereBothAllowIt) {
 
 TEST(BothRoles, DirectTls) {
   Pair pair;
-  pair.client.machine.assume_tls(pair.client.exporter);
-  pair.server.machine.assume_tls(pair.server.exporter);
+  pair.client.machine.assume_tls(pair.client.bindings);
+  pair.server.machine.assume_tls(pair.server.bindings);
   pair.run();
   EXPECT_THAT(pair.client.events, ElementsAre("authenticated alice@example.org SCRAM-SHA-256-PLUS",
                                               "ready alice@example.org/balcony"));
@@ -151,17 +165,19 @@ std::string bindings(std::initializer_list<std::string_view> types) {
   return text + "</sasl-channel-binding>";
 }
 
-Peer started(const Settings& settings, bool encrypted = true, std::string_view exporter = "ekm") {
+const sasl::Bindings kBoth{"ekm", "hash"};
+
+Peer started(const Settings& settings, bool encrypted = true, const sasl::Bindings& bindings = kBoth) {
   Peer client(settings);
-  if (encrypted) client.machine.assume_tls(std::string(exporter));
+  if (encrypted) client.machine.assume_tls(bindings);
   client.machine.start();
   client.take();
   return client;
 }
 // The decoded initial response to an offer, after the mechanism's name.
 std::string chosen(const Settings& settings, std::string_view features, bool encrypted = true,
-                   std::string_view exporter = "ekm") {
-  auto client = started(settings, encrypted, exporter);
+                   const sasl::Bindings& bindings = kBoth) {
+  auto client = started(settings, encrypted, bindings);
   const auto output = client.feed(offer(features));
   const auto begin = output.find("mechanism='");
   if (begin == std::string::npos) return "";
@@ -179,7 +195,7 @@ TEST(Client, SendsItsHeader) {
             "xmlns:stream='http://etherx.jabber.org/streams' "
             "to='example.org' version='1.0' xml:lang='en'>");
   Peer encrypted(settings);
-  encrypted.machine.assume_tls("");
+  encrypted.machine.assume_tls({});
   encrypted.machine.start();
   EXPECT_THAT(encrypted.take(), HasSubstr(" from='alice@example.org' "));  // not before (RFC 6120 4.7.1)
 }
@@ -241,7 +257,7 @@ TEST(Client, TakesTheStrongestMechanism) {
   const auto all = mechanisms(
       {"PLAIN", "DIGEST-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS"});
   EXPECT_THAT(chosen(settings, all), StartsWith("SCRAM-SHA-256 n,,"));  // ejabberd before it knew XEP-0440
-  EXPECT_THAT(chosen(settings, bindings({"tls-exporter"}) + all, true, ""),
+  EXPECT_THAT(chosen(settings, bindings({"tls-exporter"}) + all, true, {}),
               StartsWith("SCRAM-SHA-256 n,,"));  // no binding on this channel
   EXPECT_THAT(chosen(settings, mechanisms({"PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256"})),
               StartsWith("SCRAM-SHA-256 y,,"));
@@ -249,8 +265,16 @@ TEST(Client, TakesTheStrongestMechanism) {
   EXPECT_THAT(chosen(settings, mechanisms({"PLAIN"})), StartsWith("PLAIN "));
   EXPECT_THAT(chosen(settings, bindings({"tls-exporter"}) + all),
               StartsWith("SCRAM-SHA-256-PLUS p=tls-exporter,,"));
-  // XEP-0440 section 3: another binding that we do not know, honestly told by the mandatory one
-  EXPECT_THAT(chosen(settings, bindings({"tls-server-end-point"}) + all), StartsWith("SCRAM-SHA-256 n,,"));
+  const auto both = bindings({"tls-server-end-point", "tls-exporter"}) + all;
+  EXPECT_THAT(chosen(settings, both),
+              StartsWith("SCRAM-SHA-256-PLUS p=tls-exporter,,"));  // XEP-0440 3, rule 7
+  EXPECT_THAT(chosen(settings, both, true, {"", "hash"}),
+              StartsWith("SCRAM-SHA-256-PLUS p=tls-server-end-point,,"));
+  EXPECT_THAT(chosen(settings, bindings({"tls-server-end-point"}) + all),
+              StartsWith("SCRAM-SHA-256-PLUS p=tls-server-end-point,,"));
+  // A certificate that has none: another binding, honestly told by the mandatory one (rule 6).
+  EXPECT_THAT(chosen(settings, bindings({"tls-server-end-point"}) + all, true, {"ekm", ""}),
+              StartsWith("SCRAM-SHA-256 n,,"));
 }
 
 TEST(Client, NoticesAListOfBindingsThatWasTamperedWith) {  // XEP-0440 section 3, rule 6

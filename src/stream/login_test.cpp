@@ -161,7 +161,7 @@ TEST(SaslFailure, InvalidMechanism) {
   EXPECT_EQ(answer(settings, auth("plain", "x")), failure("invalid-mechanism") + "</failure>");
   EXPECT_EQ(answer(settings, sasl_element("auth", "AAAA")), failure("invalid-mechanism") + "</failure>");
   auto server = ServerPeer(settings);  // no binding, no -PLUS
-  server.machine.assume_tls("");
+  server.machine.assume_tls({});
   server.feed(kHeader);
   EXPECT_EQ(server.feed(auth("SCRAM-SHA-1-PLUS", "p=tls-exporter,,n=alice,r=abc")),
             failure("invalid-mechanism") + "</failure>");

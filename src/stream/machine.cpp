@@ -260,8 +260,8 @@ Machine::~Machine() = default;
 void Machine::start() { core_->start(); }
 Event Machine::next(std::string_view& input) { return core_->next(input); }
 std::string& Machine::output() { return core_->output(); }
-void Machine::tls_established(std::string exporter_binding, std::string_view injected) {
-  core_->tls_established(std::move(exporter_binding), injected);
+void Machine::tls_established(sasl::Bindings bindings, std::string_view injected) {
+  core_->tls_established(std::move(bindings), injected);
 }
 void Machine::give_keys(const sasl::ScramKeys& keys, bool exists, bool disabled) {
   core_->give_keys(keys, exists, disabled);
@@ -272,7 +272,7 @@ void Machine::give_up_auth(sasl::Failure condition, std::string text) {
 }
 void Machine::bound(const Jid& full) { core_->bound(full); }
 void Machine::refuse_bind(const StanzaError& error) { core_->refuse_bind(error); }
-void Machine::assume_tls(std::string exporter_binding) { core_->assume_tls(std::move(exporter_binding)); }
+void Machine::assume_tls(sasl::Bindings bindings) { core_->assume_tls(std::move(bindings)); }
 void Machine::close() { core_->close(); }
 void Machine::fail(const StreamError& error) {
   core_->forget_events();

@@ -137,7 +137,7 @@ class Machine {
   // --- answers, each to the event that asked; an answer that nothing asked for (any more) has no effect ---
   // Any bytes that the peer sent after <starttls/> and before its handshake must be refused by passing them
   // as `injected`.
-  void tls_established(std::string exporter_binding, std::string_view injected = {});
+  void tls_established(sasl::Bindings bindings, std::string_view injected = {});
   void give_keys(const sasl::ScramKeys& keys, bool exists, bool disabled);
   void give_check(bool right, bool disabled);
   void give_up_auth(sasl::Failure condition,
@@ -148,7 +148,7 @@ class Machine {
 
   // --- from outside ---
   // Direct TLS: before anything was fed.
-  void assume_tls(std::string exporter_binding);
+  void assume_tls(sasl::Bindings bindings);
   void close();  // sends </stream:stream>; next() gives Closed when the peer has answered
   // Sends the header if none was sent, the error and the closing tag (nothing during a TLS handshake). No
   // event follows: from then on next() swallows its input.

@@ -72,18 +72,18 @@ bool Receiving::negotiates(const xml::Element& iq) const {
   return kSession.takes(*this, iq) || kBind.takes(*this, iq);
 }
 
-void Receiving::tls_established(std::string exporter_binding, std::string_view injected) {
+void Receiving::tls_established(sasl::Bindings bindings, std::string_view injected) {
   if (!answered(Wait::tls)) return;
   restart();
-  assume_tls(std::move(exporter_binding));
+  assume_tls(std::move(bindings));
   if (!injected.empty())
     fail_with_event({StreamCondition::policy_violation, "data was sent between <starttls/> and TLS", {}});
 }
 
-void Receiving::assume_tls(std::string exporter_binding) {
+void Receiving::assume_tls(sasl::Bindings bindings) {
   encrypted_ = true;
   login_ = std::make_unique<Login>();  // nothing that was said in the clear counts (RFC 6120 5.4.3.3)
-  login_->exporter = std::move(exporter_binding);
+  login_->bindings = std::move(bindings);
 }
 
 void Receiving::give_keys(const sasl::ScramKeys& keys, bool exists, bool disabled) {
@@ -157,7 +157,8 @@ std::size_t Receiving::memory_bytes() const {
   std::size_t bytes = Core::memory_bytes() + sizeof(Receiving);
   if (login_)
     bytes += sizeof(Login) + heap_bytes(login_->domain) + heap_bytes(login_->from) +
-             heap_bytes(login_->exporter) + heap_bytes(login_->bind_id);
+             heap_bytes(login_->bindings.tls_exporter) + heap_bytes(login_->bindings.tls_server_end_point) +
+             heap_bytes(login_->bind_id);
   return bytes;
 }
 

@@ -22,9 +22,9 @@ class Receiving final : public Core {
  public:
   // What is needed until a resource is bound; freed then.
   struct Login {
-    std::string domain;    // of the header, normalised; empty before it
-    std::string from;      // of the header, bare; only from an encrypted stream (RFC 6120 4.3.6)
-    std::string exporter;  // RFC 9266
+    std::string domain;  // of the header, normalised; empty before it
+    std::string from;    // of the header, bare; only from an encrypted stream (RFC 6120 4.3.6)
+    sasl::Bindings bindings;
     std::unique_ptr<sasl::ServerMechanism> mechanism;
     std::string_view mechanism_name;
     unsigned auth_failures = 0;
@@ -34,8 +34,8 @@ class Receiving final : public Core {
 
   explicit Receiving(const Settings& settings);
 
-  void tls_established(std::string exporter_binding, std::string_view injected) override;
-  void assume_tls(std::string exporter_binding) override;
+  void tls_established(sasl::Bindings bindings, std::string_view injected) override;
+  void assume_tls(sasl::Bindings bindings) override;
   void give_keys(const sasl::ScramKeys& keys, bool exists, bool disabled) override;
   void give_check(bool right, bool disabled) override;
   void give_up_auth(sasl::Failure condition, std::string&& text) override;

@@ -173,9 +173,9 @@ TEST(Header, ALaterOneCannotMoveTheAccount) {
 
 // --- features ---
 
-std::string features(const Settings& settings, bool encrypted, std::string exporter = "ekm") {
+std::string features(const Settings& settings, bool encrypted, sasl::Bindings bindings = {"ekm", "hash"}) {
   Machine machine(settings);
-  if (encrypted) machine.assume_tls(std::move(exporter));
+  if (encrypted) machine.assume_tls(std::move(bindings));
   std::string_view input = kHeader;
   machine.next(input);
   const auto& output = machine.output();
@@ -209,15 +209,21 @@ TEST(Features, UnderTls) {
       features(settings, true),
       fmt::format(
           "<stream:features><sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'><channel-binding "
-          "type='tls-exporter'/>"
+          "type='tls-exporter'/><channel-binding type='tls-server-end-point'/>"
           "</sasl-channel-binding>{}<mechanism>SCRAM-SHA-256-PLUS</mechanism><mechanism>SCRAM-SHA-1-PLUS</"
           "mechanism>"
           "<mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism>"
           "</mechanisms></stream:features>",
           kMechanisms));
-  // TLS 1.2 without extended master secret has no valid binding (RFC 9266 section 2).
+  // TLS 1.2 without extended master secret has no exporter (RFC 9266 section 2).
+  EXPECT_THAT(features(settings, true, {"", "hash"}),
+              HasSubstr("<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>"
+                        "<channel-binding type='tls-server-end-point'/></sasl-channel-binding>"));
+  EXPECT_THAT(features(settings, true, {"ekm", ""}),
+              HasSubstr("<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>"
+                        "<channel-binding type='tls-exporter'/></sasl-channel-binding>"));
   EXPECT_EQ(
-      features(settings, true, ""),
+      features(settings, true, {}),
       fmt::format("<stream:features>{}<mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism>"
                   "<mechanism>PLAIN</mechanism></mechanisms></stream:features>",
                   kMechanisms));

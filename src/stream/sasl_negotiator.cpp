@@ -7,7 +7,7 @@ namespace {
 bool offers(const Receiving& stream, const sasl::Mechanism& mechanism) {
   if (!mechanism.server || stream.authenticated() || stream.must_encrypt()) return false;
   if (mechanism.needs_encryption && !stream.encrypted() && !stream.settings().plain_without_tls) return false;
-  return !mechanism.binds_channel || (stream.encrypted() && !stream.login().exporter.empty());
+  return !mechanism.binds_channel || (stream.encrypted() && stream.login().bindings.any());
 }
 
 bool offers_binding(const Receiving& stream) {
@@ -22,7 +22,10 @@ void advertise(const Receiving& stream, xml::Writer& writer) {
     return;
   if (offers_binding(stream)) {
     writer.open("sasl-channel-binding", ns::sasl_cb);
-    writer.open("channel-binding").attribute("type", "tls-exporter").close().close();
+    for (const auto type : sasl::kBindingTypes)
+      if (!stream.login().bindings.of(type).empty())
+        writer.open("channel-binding").attribute("type", type).close();
+    writer.close();
   }
   writer.open("mechanisms", ns::sasl);
   for (const auto& mechanism : mechanisms)
@@ -66,7 +69,7 @@ sasl::Step begin(Receiving& stream, const xml::Element& element) {
   if (!data) return data.error();
   login.mechanism = found->server({.encrypted = stream.encrypted(),
                                    .domain = login.domain,
-                                   .tls_exporter = login.exporter,
+                                   .bindings = login.bindings,
                                    .binding_offered = offers_binding(stream)});
   auto step = login.mechanism->respond(*data);
   if (*data) crypto::wipe(**data);  // PLAIN's password

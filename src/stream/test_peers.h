@@ -118,7 +118,7 @@ class Peer {
   }
   void finish_tls(std::string_view injected = {}) {
     starts_tls = false;
-    machine.tls_established(exporter, injected);
+    machine.tls_established(bindings, injected);
   }
   [[nodiscard]] bool saw(std::string_view event) const {
     return std::ranges::find(events, event) != events.end();
@@ -130,7 +130,7 @@ class Peer {
   std::vector<std::string> events;
   StreamError error;
   std::string auth_text;
-  std::string exporter = "exported keying material of 32 b";
+  sasl::Bindings bindings{"exported keying material of 32 b", "the hash of a certificate"};
   bool waiting = false;
   bool answers = true;      // false: the test answers itself
   bool starts_tls = false;  // the machine asked for the handshake
@@ -154,7 +154,7 @@ class ServerPeer : public Peer {
   // A server behind direct TLS.
   static ServerPeer encrypted(const Settings& settings) {
     ServerPeer peer(settings);
-    peer.machine.assume_tls(peer.exporter);
+    peer.machine.assume_tls(peer.bindings);
     return peer;
   }
   // Logged in as alice by PLAIN under TLS, header and features of the last stream taken.

@@ -43,7 +43,8 @@ class Bits {
 // False once the stream is over.
 void answer(Machine& machine, const Event& event, Bits& bits) {
   if (std::holds_alternative<StartTls>(event)) {
-    machine.tls_established(bits.next() ? "exported" : "", bits.next() ? "" : "injected");
+    machine.tls_established({bits.next() ? "exported" : "", bits.next() ? "hash" : ""},
+                            bits.next() ? "" : "injected");
   } else if (const auto* keys = std::get_if<LookUpKeys>(&event)) {
     if (bits.next()) return machine.give_up_auth(sasl::Failure::temporary_auth_failure, "later");
     machine.give_keys(sasl::decoy_keys(keys->hash, "secret", keys->account.text()), bits.next(), bits.next());
@@ -72,7 +73,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   }();
   Machine machine(all[data[0] % all.size()]);
   Bits bits(data[1] * 256U + data[2]);
-  if ((data[3] & 1U) != 0) machine.assume_tls((data[3] & 2U) != 0 ? "exported" : "");
+  if ((data[3] & 1U) != 0) machine.assume_tls({(data[3] & 2U) != 0 ? "exported" : "", "hash"});
 
   std::string_view rest(reinterpret_cast<const char*>(data) + 4, size - 4);
   std::string buffered;

@@ -11,6 +11,8 @@ namespace {
 using Status = net::IoResult::Status;
 
 constexpr std::string_view kBinding = "the exporter binding of a memory";  // 32 bytes, as RFC 9266 has it
+constexpr std::string_view kEndPointBinding =
+    "a hash of the certificate of it ";  // as long as one of SHA-256
 
 // One side's state. What belongs to the loop's thread alone and what the peer touches are under the link's
 // mutex alike.
@@ -169,6 +171,7 @@ const net::TlsInfo* MemoryStream::tls() const {
   info_.cipher = "TLS_AES_256_GCM_SHA384";
   info_.server_name = link_->server_name;
   info_.exporter_binding = kBinding;
+  info_.end_point_binding = kEndPointBinding;
   return &info_;
 }
 

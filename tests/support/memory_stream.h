@@ -29,7 +29,7 @@ class MemoryStream final : public net::ByteStream {
   net::IoResult read(std::span<char> into) override;
   net::IoResult write(std::string_view bytes) override;
 
-  // TLS is pretended: it is through at once, and both ends have the same exporter_binding. `context` is not
+  // TLS is pretended: it is through at once, and both ends have the same bindings. `context` is not
   // used and may be null. As with real TLS, bytes that the peer wrote in plain and that were not read before
   // make read() fail.
   Result<void> start_tls_server(std::shared_ptr<net::TlsContext> context) override;

@@ -105,12 +105,13 @@ void Connection::start_handshake() {
 
 void Connection::tls_through() {
   awaiting_tls_ = false;
-  const std::string& exporter = stream_->tls()->exporter_binding;
+  const net::TlsInfo& info = *stream_->tls();
+  sasl::Bindings bindings{info.exporter_binding, info.end_point_binding};
   if (transport_ == Transport::direct_tls) {
-    machine_.assume_tls(exporter);
+    machine_.assume_tls(std::move(bindings));
   } else {
     const std::string injected = std::exchange(pending_, {});
-    machine_.tls_established(exporter, injected);
+    machine_.tls_established(std::move(bindings), injected);
   }
   resume();
 }

@@ -63,6 +63,12 @@ std::optional<Failure> parse_failure(std::string_view name) {
   return std::nullopt;
 }
 
+std::string_view Bindings::of(std::string_view type) const {
+  if (type == kBindingTypes[0]) return tls_exporter;
+  if (type == kBindingTypes[1]) return tls_server_end_point;
+  return {};
+}
+
 ScramKeys derive_keys(crypto::Hash hash, std::string_view password, std::string_view salt,
                       unsigned iterations) {
   std::string salted = crypto::pbkdf2(hash, password, salt, iterations);

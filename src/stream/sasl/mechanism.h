@@ -3,6 +3,7 @@
 // it is fed what the peer sent and says what to do next. What it must know (stored keys, whether a password
 // fits) it asks for, so that looking it up may take its time. Adding one is a class and an entry in the
 // table.
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -51,11 +52,23 @@ ScramKeys derive_keys(crypto::Hash hash, std::string_view password, std::string_
 // section 9's attack).
 ScramKeys decoy_keys(crypto::Hash hash, std::string_view server_secret, std::string_view bare_jid);
 
-// What a mechanism may bind to and must know about the stream it runs on.
+// What a -PLUS mechanism may bind to, by type; each empty where it is not valid.
+struct Bindings {
+  std::string tls_exporter;          // RFC 9266
+  std::string tls_server_end_point;  // RFC 5929 section 4
+  [[nodiscard]] bool any() const { return !tls_exporter.empty() || !tls_server_end_point.empty(); }
+  // The data of a type by its registered name; empty for an unknown one too.
+  [[nodiscard]] std::string_view of(std::string_view type) const;
+};
+// The registered names, strongest first (XEP-0440 section 3, rule 7).
+inline constexpr std::array<std::string_view, 2> kBindingTypes = {"tls-exporter", "tls-server-end-point"};
+
+// What a mechanism must know about the stream it runs on.
 struct Channel {
   bool encrypted = false;
-  std::string domain;            // the stream's
-  std::string tls_exporter;      // RFC 9266; empty where it is not valid
+  std::string domain;  // the stream's
+  Bindings bindings;
+  std::string_view binding_type = {};  // initiating: of kBindingTypes, what a -PLUS mechanism binds to
   bool binding_offered = false;  // receiving: a -PLUS mechanism was among those offered (RFC 5802 section 6)
 };
 

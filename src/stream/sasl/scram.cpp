@@ -7,7 +7,6 @@
 namespace starling::sasl {
 namespace {
 
-constexpr std::string_view kBindingType = "tls-exporter";  // RFC 9266
 constexpr unsigned kMostIterations =
     1000000;  // a hostile server's count would keep a client busy (section 9)
 
@@ -87,7 +86,7 @@ class ScramServer final : public ServerMechanism {
   ScramServer(ScramVariant variant, const Channel& channel, std::string nonce)
       : variant_(variant),
         domain_(channel.domain),
-        binding_(channel.tls_exporter),
+        bindings_(channel.bindings),
         nonce_(std::move(nonce)),
         binding_offered_(channel.binding_offered) {}
 
@@ -153,11 +152,12 @@ class ScramServer final : public ServerMechanism {
   }
 
   // RFC 5802 section 6.
-  std::optional<Failed> check_flag(std::string_view flag) const {
+  std::optional<Failed> check_flag(std::string_view flag) {
     if (flag.starts_with("p=")) {
       if (!variant_.plus)
         return failed(Failure::malformed_request, "channel binding belongs to the -PLUS mechanisms");
-      if (flag.substr(2) != kBindingType)
+      binding_ = bindings_.of(flag.substr(2));
+      if (binding_.empty())
         return failed(Failure::not_authorized, "the channel binding type is not supported");
       return std::nullopt;
     }
@@ -181,7 +181,7 @@ class ScramServer final : public ServerMechanism {
     const auto binding = fields.next('c');
     const auto nonce = fields.next('r');
     if (!binding || !nonce || !proof || !fields.only_optional()) return failed(Failure::malformed_request);
-    const auto expected = crypto::base64_encode(gs2_header_ + (variant_.plus ? binding_ : std::string()));
+    const auto expected = crypto::base64_encode(gs2_header_ + binding_);
     if (!crypto::constant_time_equal(*binding, expected))
       return failed(Failure::not_authorized, "the channel bindings do not match");
     if (!crypto::constant_time_equal(*nonce, nonce_))
@@ -201,8 +201,10 @@ class ScramServer final : public ServerMechanism {
   }
 
   ScramVariant variant_;
-  std::string domain_, binding_;
-  std::string nonce_;  // the server's part, later the client's before it
+  std::string domain_;
+  Bindings bindings_;
+  std::string binding_;  // of the type that the client chose; empty without -PLUS
+  std::string nonce_;    // the server's part, later the client's before it
   bool binding_offered_;
   std::string gs2_header_, client_first_bare_, server_first_;
   Jid account_;
@@ -217,10 +219,10 @@ class ScramClient final : public ClientMechanism {
               bool binding_offered, std::string nonce)
       : variant_(variant), credentials_(credentials), nonce_(std::move(nonce)) {
     if (variant.plus) {
-      gs2_header_ = fmt::format("p={},,", kBindingType);
-      binding_ = channel.tls_exporter;
+      gs2_header_ = fmt::format("p={},,", channel.binding_type);
+      binding_ = channel.bindings.of(channel.binding_type);
     } else {  // "y": we could bind, and saw no -PLUS (RFC 5802 section 6)
-      gs2_header_ = !channel.tls_exporter.empty() && !binding_offered ? "y,," : "n,,";
+      gs2_header_ = channel.bindings.any() && !binding_offered ? "y,," : "n,,";
     }
   }
   ~ScramClient() override { crypto::wipe(credentials_.password); }

@@ -15,7 +15,8 @@ Jid user() { return Jid::parse("user@example.org").value(); }
 Channel channel(std::string_view exporter = {}, bool offered = false) {
   return {.encrypted = true,
           .domain = "example.org",
-          .tls_exporter = std::string(exporter),
+          .bindings = {.tls_exporter = std::string(exporter), .tls_server_end_point = {}},
+          .binding_type = "tls-exporter",
           .binding_offered = offered};
 }
 ScramKeys keys(crypto::Hash hash, std::string_view password = "pencil") {
@@ -194,6 +195,30 @@ TEST(ScramServer, BindsTheChannel) {
     EXPECT_EQ(kind(exchange(variant, channel("ekm", true), channel("another"), kAsIs)),
               "not-authorized");  // somebody between
   }
+}
+
+TEST(ScramServer, BindsToWhatTheClientChose) {
+  const auto with = [](std::string_view exporter, std::string_view end_point, std::string_view type) {
+    return Channel{.encrypted = true,
+                   .domain = "example.org",
+                   .bindings = {std::string(exporter), std::string(end_point)},
+                   .binding_type = type,
+                   .binding_offered = true};
+  };
+  const Channel server = with("ekm", "hash", {});
+  EXPECT_EQ(kind(exchange(kSha256Plus, server, with("", "hash", "tls-server-end-point"), kAsIs)),
+            "success user@example.org");
+  EXPECT_EQ(kind(exchange(kSha256Plus, server, with("ekm", "", "tls-exporter"), kAsIs)),
+            "success user@example.org");
+  EXPECT_EQ(kind(exchange(kSha256Plus, server, with("", "another", "tls-server-end-point"), kAsIs)),
+            "not-authorized");
+  EXPECT_EQ(kind(exchange(kSha256Plus, server, with("", "ekm", "tls-server-end-point"), kAsIs)),
+            "not-authorized");  // the data of the other type
+  // A type that is known and not valid on this channel is no better than an unknown one.
+  EXPECT_EQ(first("p=tls-server-end-point,,n=user,r=abc", kSha256Plus, with("ekm", "", {})),
+            "not-authorized");
+  EXPECT_EQ(first("p=tls-exporter,,n=user,r=abc", kSha256Plus, with("", "hash", {})), "not-authorized");
+  EXPECT_EQ(first("p=,,n=user,r=abc", kSha256Plus, server), "not-authorized");
 }
 
 TEST(ScramServer, ChecksTheFinalMessage) {
