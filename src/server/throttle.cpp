@@ -27,7 +27,7 @@ Milliseconds delay_for(unsigned failures, unsigned free) {
 }  // namespace
 
 std::string network_of(std::string_view address) {
-  const std::string text(address);
+  std::string text(address);
   in6_addr bytes{};
   if (::inet_pton(AF_INET6, text.c_str(), &bytes) != 1) return text;
   std::array<char, INET6_ADDRSTRLEN> out{};
