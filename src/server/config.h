@@ -78,6 +78,8 @@ struct Config {
     std::size_t offline_messages = 1000;
     std::size_t offline_bytes = 10485760;
     std::size_t queue_bytes = 2097152;
+    std::size_t unacknowledged_stanzas = 5000;
+    std::size_t resume_seconds = 600;
     std::size_t roster_items = 10000;
     std::size_t accounts_per_address = 10;  // an hour
     std::size_t private_bytes = 1048576;

@@ -7,6 +7,15 @@
 
 namespace starling::server {
 
+// A stanza of a session that counts them (XEP-0198): its number, and the number of the message before it. All
+// between the two needs nothing of the store.
+struct Counted {
+  std::uint64_t session = 0;  // 0: nobody counts it
+  std::uint32_t number = 0, after = 0;
+  bool recorded = false;  // the store counts it as well, so that the session may be resumed after a restart
+  explicit operator bool() const { return session != 0; }
+};
+
 struct Envelope {
   StanzaPtr stanza;
   Jid to;                   // where this copy goes: the stanza's own `to`, or one recipient of a broadcast
@@ -14,6 +23,7 @@ struct Envelope {
   std::uint64_t tail_id =
       0;  // not 0: read from the recipient's undelivered tail, and stays there until it was taken
   std::int64_t stamp_ms = 0;  // not 0: when the server first took it; delivered with a XEP-0203 delay
+  Counted counted;            // of messages: Shard::safe() is due when it was delivered, kept or refused
 };
 
 }  // namespace starling::server

@@ -7,7 +7,7 @@
 
 namespace starling::server {
 
-void Shard::from_session(UserSession& session, Stanza stanza) {
+void Shard::from_session(UserSession& session, Stanza stanza, Counted counted) {
   ++trace_;
   const auto kind = static_cast<std::size_t>(stanza.kind());
   ++traffic_.stanzas[kind];
@@ -22,13 +22,14 @@ void Shard::from_session(UserSession& session, Stanza stanza) {
   // RFC 6120 10.3: without an address, a message or IQ is for the user's own account.
   if (!addressed && stanza.kind() == Kind::message) stanza.set_to(user.jid());
   const auto shared = std::make_shared<const Stanza>(std::move(stanza));
-  Envelope envelope{.stanza = shared, .to = shared->to(), .trace = trace_};
+  Envelope envelope{.stanza = shared, .to = shared->to(), .trace = trace_, .counted = counted};
   if (log::enabled(log::Level::debug))
     log::debug("stanza trace={}.{} kind={} type={} from={} to={}", index_, trace_, to_string(shared->kind()),
                to_string(shared->type()), shared->from().text(), shared->to().text());
 
   if (auto passed = screen({envelope, user, true}); !passed) {
     bounce(envelope, passed.error());
+    if (counted) safe(shared->from(), counted, false);
   } else if (shared->kind() == Kind::iq && !addressed) {
     handle_iq(shared, Target::account, &user);
   } else if (shared->kind() == Kind::presence && !addressed) {
@@ -62,15 +63,18 @@ void Shard::drain() {
 
 void Shard::deliver(Envelope envelope) {
   const Jid& to = envelope.to;
-  if (!serves(to.domain())) {
-    bounce(envelope, {Condition::remote_server_not_found, "This server does not talk to other servers"});
-  } else if (to.local().empty()) {
-    to_host(envelope);
-  } else if (Shard& home = core_.home(to.bare()); &home != this) {
-    cross(home, std::move(envelope));
-  } else {
-    user(to).receive(std::move(envelope));
+  if (serves(to.domain()) && !to.local().empty()) {
+    if (Shard& home = core_.home(to.bare()); &home != this)
+      crossing(home).stanzas.push_back(std::move(envelope));
+    else
+      user(to).receive(std::move(envelope));
+    return;
   }
+  if (to.local().empty() && serves(to.domain()))
+    to_host(envelope);
+  else
+    bounce(envelope, {Condition::remote_server_not_found, "This server does not talk to other servers"});
+  if (envelope.counted) safe(envelope.stanza->from(), envelope.counted, false);
 }
 
 void Shard::to_host(const Envelope& envelope) {
@@ -89,16 +93,22 @@ void Shard::to_host(const Envelope& envelope) {
   }
 }
 
-void Shard::cross(Shard& home, Envelope envelope) {
-  auto& batch = crossings_[home.index()];
-  if (batch.empty())
+Shard::Crossing& Shard::crossing(Shard& home) {
+  Crossing& crossing = crossings_[home.index()];
+  if (crossing.stanzas.empty() && crossing.safe.empty())
     loop_.at_turn_end([this, &home] {
-      home.loop().post([&home, batch = std::exchange(crossings_[home.index()], {})]() mutable {
-        for (Envelope& one : batch) home.route(std::move(one));
-        home.drain();  // there one that fails costs no other
+      home.loop().post([&home, crossing = std::exchange(crossings_[home.index()], {})]() mutable {
+        home.arrived(crossing);
       });
     });
-  batch.push_back(std::move(envelope));
+  return crossing;
+}
+
+void Shard::arrived(Crossing& crossing) {
+  for (Envelope& one : crossing.stanzas) route(std::move(one));
+  drain();  // where one that fails costs no other
+  for (const Safe& one : crossing.safe)
+    if (UserSession* session = managed(one.counted.session)) session->safe(one.counted, one.recorded);
 }
 
 void Shard::bounce(const Envelope& envelope, const StanzaError& error) {
@@ -204,7 +214,7 @@ void Shard::reply(const Stanza& request, const IqReply& answer) {
     writer.open("iq").attribute("type", "result").attribute("id", request.id());
     writer.attribute_if("from", request.to().text()).attribute("to", request.from().text());
     writer.raw(*answer).close();
-    session->link().send_text(text);
+    session->send_text(text);
     give_buffer(std::move(text));
   } else {
     const Jid from = request.to().empty() ? request.from().to_bare() : request.to();

@@ -10,6 +10,7 @@ namespace starling::server {
 namespace {
 
 constexpr Milliseconds kTick{5000};
+constexpr std::size_t kMaxUnwritten = 10000;  // durable messages of a shard while the store fails
 constexpr std::chrono::seconds kUnloadAfter{60};
 constexpr std::size_t kScratchBytes = 65536;
 constexpr std::size_t kSpareBuffers = 64, kLargestSpareBuffer = 65536;
@@ -17,11 +18,12 @@ constexpr std::size_t kSpareBuffers = 64, kLargestSpareBuffer = 65536;
 }  // namespace
 
 Shard::Shard(Core& core, std::size_t index, Loop& loop, Config config, const ModuleFactory& modules)
-    : core_(core), index_(index), loop_(loop), scratch_(kScratchBytes), id_prefix_(crypto::random_id(36)) {
+    : core_(core), index_(index), loop_(loop), journal_(loop, core.store()), scratch_(kScratchBytes), id_prefix_(crypto::random_id(36)) {
   setup_ = std::make_shared<Setup>(Setup{.config = config});
   modules_ = modules(config);
   for (const auto& module : modules_) module_infos_.push_back(module->info());
   register_roster();
+  register_stream_management();
   for (const auto& module : modules_) module->attach(*this);
   setup_ = make_setup(std::move(config));
 }
@@ -34,6 +36,8 @@ void Shard::start(std::size_t shards) {
   crossings_.resize(shards);
   tick_ = loop_.run_after(kTick, [this] { tick(); });
 }
+
+bool Shard::journal_full() const { return journal_.failing() && journal_.waiting() >= kMaxUnwritten; }
 
 storage::Store& Shard::store() { return core_.store(); }
 Accounts& Shard::accounts() { return core_.accounts(); }
@@ -158,6 +162,17 @@ void Shard::register_roster() {
                  {});
 }
 
+void Shard::register_stream_management() {
+  stream_feature({.name = "sm",
+                  .advertise =
+                      [](const stream::View& view, xml::Writer& writer) {
+                        if (view.authenticated) writer.open("sm", ns::sm).close();
+                      },
+                  .claims = [](const stream::View&,
+                               const xml::Element& element) { return element.ns() == ns::sm; }},
+                 {});
+}
+
 void Shard::adopt(std::shared_ptr<Connection> connection) { connections_.insert(std::move(connection)); }
 void Shard::release(const std::shared_ptr<Connection>& connection) { connections_.erase(connection); }
 
@@ -169,6 +184,10 @@ void Shard::end_connections(const StreamError& why) {
   }
   const std::vector<std::shared_ptr<Connection>> all(connections_.begin(), connections_.end());
   for (const auto& connection : all) connection->end(why);
+  std::vector<std::uint64_t> detached;
+  for (const auto& [token, session] : managed_)
+    if (session->detached()) detached.push_back(token);
+  for (const std::uint64_t token : detached) end_detached(token);
 }
 
 void Shard::drop_connections() {

@@ -9,6 +9,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "server/journal.h"
 #include "server/module.h"
 #include "server/throttle.h"
 #include "server/users/user.h"
@@ -66,7 +67,10 @@ class Shard final : public Context, private Registry {
   // (RFC 6120 8.3.1).
   void bounce(const Envelope& envelope, const StanzaError& error);
   // What a session sent: stamped and on its way outward. The stanza's `from` is checked by the connection.
-  void from_session(UserSession& session, Stanza stanza);
+  void from_session(UserSession& session, Stanza stanza, Counted counted = {});
+  // A session's stanza was delivered, kept or refused: its sender may be told. `recorded`: the store has
+  // counted it.
+  void safe(const Jid& sender, const Counted& counted, bool recorded);
   // A request that the server answers itself, or a result for it. `user` is null for Target::account without
   // an account.
   void handle_iq(const StanzaPtr& stanza, Target target, User* user);
@@ -78,6 +82,15 @@ class Shard final : public Context, private Registry {
   [[nodiscard]] const GuestHandler& guest_handler(std::size_t feature) const {
     return guest_handlers_[feature];
   }
+
+  // --- what must be on disk, and the sessions that are told (XEP-0198; users/resumption.cpp) ---
+  [[nodiscard]] Journal& journal() { return journal_; }
+  // The store has failed for so long that no more can wait for it.
+  [[nodiscard]] bool journal_full() const;
+  void manage(UserSession& session);
+  void unmanage(const Management& management) { managed_.erase(management.token()); }
+  [[nodiscard]] UserSession* managed(std::uint64_t token) const;
+  void end_detached(std::uint64_t token);  // no effect if it is gone or has a connection
 
   // --- accounts and connections ---
   User& user(const Jid& bare);   // begins to load it if need be
@@ -135,11 +148,22 @@ class Shard final : public Context, private Registry {
   static std::string iq_key(Type type, Target target, std::string_view ns, std::string_view name);
   void add_iq(std::string key, IqEntry entry);
   void register_roster();
+  void register_stream_management();
   std::shared_ptr<const Setup> make_setup(Config config) const;
 
   void deliver(Envelope envelope);  // one stanza of the outbox
   void to_host(const Envelope& envelope);
-  void cross(Shard& home, Envelope envelope);
+  // What goes to another shard at the end of this turn.
+  struct Safe {
+    Counted counted;
+    bool recorded;
+  };
+  struct Crossing {
+    std::vector<Envelope> stanzas;
+    std::vector<Safe> safe;
+  };
+  Crossing& crossing(Shard& home);
+  void arrived(Crossing& crossing);
   void reply(const Stanza& request, const IqReply& answer);
   Task<void> run_slow(const SlowIqHandler& handler, IqRequest request, std::shared_ptr<Link> link);
   void take_answer(const StanzaPtr& stanza);
@@ -162,7 +186,10 @@ class Shard final : public Context, private Registry {
   std::unordered_set<std::shared_ptr<Connection>> connections_;
   std::vector<Envelope> outbox_;
   bool draining_ = false;
-  std::vector<std::vector<Envelope>> crossings_;  // by shard; handed over once a turn
+  std::vector<Crossing> crossings_;  // by shard; handed over once a turn
+
+  Journal journal_;
+  std::unordered_map<std::uint64_t, UserSession*> managed_;
 
   struct Asked {
     Completion<std::expected<StanzaPtr, StanzaError>>::Resolver resolve;

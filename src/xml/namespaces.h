@@ -32,6 +32,7 @@ inline constexpr std::string_view chat_states = "http://jabber.org/protocol/chat
 inline constexpr std::string_view version = "jabber:iq:version";                                // XEP-0092
 inline constexpr std::string_view data_validate = "http://jabber.org/protocol/xdata-validate";  // XEP-0122
 inline constexpr std::string_view receipts = "urn:xmpp:receipts";                               // XEP-0184
+inline constexpr std::string_view sm = "urn:xmpp:sm:3";                                         // XEP-0198
 inline constexpr std::string_view ping = "urn:xmpp:ping";                                       // XEP-0199
 inline constexpr std::string_view time = "urn:xmpp:time";                                       // XEP-0202
 inline constexpr std::string_view delay = "urn:xmpp:delay";                                     // XEP-0203

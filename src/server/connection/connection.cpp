@@ -119,7 +119,10 @@ void Connection::limit_rate() {
 }
 
 void Connection::release() {
-  if (--holds_ == 0) resume();
+  if (--holds_ > 0) return;
+  if (const std::uint32_t held = std::exchange(held_, 0); held != 0 && session_ != nullptr)
+    session_->safe({session_->management()->token(), held, held}, false);
+  resume();
 }
 
 // --- out ---
@@ -140,11 +143,16 @@ void Connection::send(Outgoing outgoing) {
   } else {
     stanza.write(output(), envelope.to);
   }
-  if (stanza.kind() == Kind::message || stanza.is_request()) output_.ends(std::move(outgoing));
+  if (session_->management() != nullptr)
+    unasked_ = true;  // taken when the client says so
+  else if (stanza.kind() == Kind::message || stanza.is_request())
+    output_.ends(std::move(outgoing));
 }
 
 void Connection::send_text(std::string_view xml) {
-  if (phase_ == Phase::open) output() += xml;
+  if (phase_ != Phase::open) return;
+  output() += xml;
+  unasked_ = true;
 }
 
 void Connection::take_machine_output() {
@@ -166,6 +174,7 @@ void Connection::touch_output() {
 
 void Connection::flush() {
   const auto self = shared_from_this();
+  request_acknowledgement();
   while (!output_.empty() && phase_ != Phase::closed) {
     const net::IoResult wrote = stream_->write(output_.unsent());
     if (wrote.status == net::IoResult::Status::would_block) break;
@@ -209,6 +218,8 @@ void Connection::overflow() {
 
 void Connection::end(const StreamError& error) {
   if (phase_ != Phase::open) return;
+  // Whom we do not hear of any more may come back.
+  if (error.condition != StreamCondition::connection_timeout) resumable_end_ = false;
   machine_.fail(error);
   begin_close();
 }
@@ -234,13 +245,18 @@ void Connection::begin_close() {
 void Connection::leave_user() {
   UserSession* session = std::exchange(session_, nullptr);
   if (session == nullptr) return;
-  session->user().closed(*session, output_.take_untaken());
+  if (resumable_end_ && session->management() != nullptr && session->management()->resumable() &&
+      !shard_->stopping())
+    session->user().detached(*session, output_.take_untaken());
+  else
+    session->user().closed(*session, output_.take_untaken());
 }
 
 void Connection::closed() {
   if (phase_ == Phase::closed) return;
   const auto self = shared_from_this();
   phase_ = Phase::closed;
+  resuming_ = 0;
   stream_->detach();
   leave_user();
   for (Job& job : std::exchange(drained_, {})) shard_->loop().post(std::move(job));
@@ -270,7 +286,9 @@ void Connection::check_time(SteadyTime now) {
         .attribute("to", session_->jid().text())
         .empty("ping", ns::ping)
         .close();
-    send_text(text);
+    session_->send_text(text);
+  } else {
+    check_acknowledgements(now);
   }
 }
 

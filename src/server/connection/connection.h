@@ -4,7 +4,8 @@
 // accepted it and moves to its account's shard when it binds. Owned by its shard's set; a shared_ptr is held
 // by whoever waits for something.
 //
-// connection.cpp: bytes in and out, closing - login.cpp: TLS, SASL, binding, stanzas.
+// connection.cpp: bytes in and out, closing - login.cpp: TLS, SASL, binding, stanzas - stream_management.cpp:
+// XEP-0198.
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,6 +51,9 @@ class Connection final : public net::ByteStream::Handler,
   void when_drained(Job job) override;
   void hold() override { ++holds_; }
   void release() override;
+  void settled() override { acknowledge(); }
+  void replaced() override;
+  void full() override;
   [[nodiscard]] Facts facts() const override;
   [[nodiscard]] SteadyTime last_input() const override { return last_input_; }
   [[nodiscard]] std::size_t memory_bytes() const override;
@@ -70,12 +74,26 @@ class Connection final : public net::ByteStream::Handler,
   Task<void> answer_keys(Jid account, crypto::Hash hash);
   Task<void> answer_check(Jid account, std::string password);
   Task<void> delay_login(const Jid& account);
+  void go_home(const Jid& account, Job then);  // to the account's shard, where `then` runs
   void bind(const std::string& resource);
   void bind_here(const std::string& resource);
   void received(xml::Document document);
   void refuse(const xml::Element& element, const StanzaError& error);
   Task<void> run_claimed(std::size_t feature, xml::Document document);
   void limit_rate();
+
+  // stream_management.cpp
+  void managed(const xml::Element& nonza);
+  void enable(const xml::Element& nonza);
+  void resume_session(const xml::Element& nonza);
+  void find_session(const std::string& id, std::uint32_t h);
+  void finish_resuming(std::uint64_t token, std::uint32_t h);
+  void refuse_management(Condition condition);
+  void take_acknowledgement(const xml::Element& nonza);
+  void acknowledged_too_much(std::uint32_t h, std::uint32_t sent);
+  void acknowledge();  // if it is due
+  void request_acknowledgement();
+  void check_acknowledgements(SteadyTime now);
 
   std::string& output();  // to append to; it is written at the end of this turn
   void touch_output();    // write at the end of this turn
@@ -95,10 +113,15 @@ class Connection final : public net::ByteStream::Handler,
   std::vector<Job> drained_;
   TokenBucket stanza_bucket_, byte_bucket_;
   SteadyTime last_input_, last_output_, phase_since_;
+  SteadyTime asked_since_;                    // the client, by <r/>, as long as asked_
+  SteadyTime wanted_since_;                   // by the client, as long as wanted_
+  std::optional<std::uint32_t> wanted_;       // an <a/> is due that counts up to this stanza
+  std::uint64_t resuming_ = 0;                // the session that is about to be taken over
   WallTime opened_at_;
   std::size_t bytes_before_login_ = 0;
   std::string_view mechanism_;
   unsigned holds_ = 0;
+  std::uint32_t held_ = 0;  // the number of the request that holds the stream, if it is counted
   Transport transport_;
   Phase phase_ = Phase::open;
   bool awaiting_tls_ = false;     // the handshake is under way
@@ -108,6 +131,9 @@ class Connection final : public net::ByteStream::Handler,
   bool reading_paused_ = false;
   bool write_due_ = false;  // flush() comes at the end of this turn
   bool pinged_ = false;     // an idle ping is unanswered
+  bool asked_ = false;      // an <r/> is unanswered
+  bool unasked_ = false;    // stanzas were sent since the last <r/>
+  bool resumable_end_ = true;  // whatever ends it, the session may go on: nobody has closed the stream
 };
 
 }  // namespace starling::server

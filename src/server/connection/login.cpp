@@ -71,11 +71,14 @@ bool Connection::handle(stream::Event event, std::string_view& input) {
                           return true;
                         },
                         [&](stream::Claimed& claimed) {
-                          if (shard_->guest_handler(claimed.feature))
+                          if (claimed.document.root().ns() == ns::sm)
+                            managed(claimed.document.root());
+                          else if (shard_->guest_handler(claimed.feature))
                             spawn(run_claimed(claimed.feature, std::move(claimed.document)));
                           return true;
                         },
                         [&](const stream::Closed&) {
+                          resumable_end_ = false;
                           begin_close();
                           return false;
                         },
@@ -85,6 +88,7 @@ bool Connection::handle(stream::Event event, std::string_view& input) {
                                   "stream address={} ended by {}: {} {}", address(),
                                   failed.by_peer ? "the client" : "us", to_string(failed.error.condition),
                                   failed.error.text);
+                          resumable_end_ = false;
                           begin_close();
                           return false;
                         },
@@ -175,30 +179,33 @@ Task<void> Connection::answer_check(Jid account, std::string password) {
 
 // --- binding ---
 
-void Connection::bind(const std::string& resource) {
-  awaiting_answer_ = true;
-  Shard& home = shard_->core().home(machine_.jid().bare());
+void Connection::go_home(const Jid& account, Job then) {
+  Shard& home = shard_->core().home(account.bare());
   if (&home == shard_) {
-    bind_here(resource);
+    then();
     return;
   }
   // At the end of the turn, after the last use of this shard's loop by this connection.
-  shard_->loop().at_turn_end([self = shared_from_this(), &home, resource] {
+  shard_->loop().at_turn_end([self = shared_from_this(), &home, then = std::move(then)]() mutable {
     self->flush();
     if (self->phase_ != Phase::open) return;
     self->stream_->detach();
     self->shard_->release(self);
-    home.loop().post([self, &home, resource] {
+    home.loop().post([self, &home, then = std::move(then)]() mutable {
       self->shard_ = &home;
       home.adopt(self);
       self->stream_->attach(home.loop(), *self);
-      if (home.stopping()) {
+      if (home.stopping())
         self->end(*home.stopping());
-        return;
-      }
-      self->bind_here(resource);
+      else
+        then();
     });
   });
+}
+
+void Connection::bind(const std::string& resource) {
+  awaiting_answer_ = true;
+  go_home(machine_.jid(), [self = shared_from_this(), resource] { self->bind_here(resource); });
 }
 
 void Connection::bind_here(const std::string& resource) {
@@ -230,6 +237,9 @@ void Connection::received(xml::Document document) {
     limit_rate();
   }
   auto stanza = Stanza::from(std::move(document));
+  Management* management = session_->management();
+  const bool message = stanza && stanza->kind() == Kind::message;
+  const Counted counted = management != nullptr ? management->receive(message) : Counted();
   if (!stanza) {
     refuse(document.root(), stanza.error());  // NOLINT(bugprone-use-after-move): taken only on success
     return;
@@ -241,7 +251,10 @@ void Connection::received(xml::Document document) {
     end({StreamCondition::invalid_from, "A session may speak only for itself"});
     return;
   }
-  shard_->from_session(*session_, std::move(*stanza));
+  shard_->from_session(*session_, std::move(*stanza), message ? counted : Counted());
+  if (!counted || message || session_ == nullptr) return;
+  if (holds_ > 0)  // a request that waits for its answer, and the stream with it
+    session_->management()->wait_for(held_ = counted.number);
 }
 
 // What is no stanza of the RFC's (a bad address, a bad type, no id) never gets further than its sender.
@@ -256,7 +269,7 @@ void Connection::refuse(const xml::Element& element, const StanzaError& error) {
   writer.attribute("from", session_->jid().domain()).attribute("to", session_->jid().text());
   write_error(writer, error);
   writer.close();
-  send_text(text);
+  session_->send_text(text);
 }
 
 Task<void> Connection::run_claimed(std::size_t feature, xml::Document document) {

@@ -12,119 +12,98 @@ constexpr std::size_t kTailPage = 100;      // messages read from the tail at on
 constexpr std::size_t kTailWindow = 65536;  // bytes of it that may wait for the client
 }  // namespace
 
-void User::receive_message(Envelope envelope) {
+bool User::receive_message(Envelope envelope) {
   const Type type = envelope.stanza->type();
   if (!exists()) {  // 8.5.1: no such user. An error is never answered.
     shard_.bounce(envelope, {Condition::service_unavailable, "There is no such account here"});
-    return;
+    return false;
   }
   if (envelope.to.is_full()) {
-    if (UserSession* session = find(envelope.to.resource())) {  // 8.5.3.1
-      session->link().send({std::move(envelope), nullptr});
-    } else if (type == Type::chat) {  // 8.5.3.2.1: as if to the bare JID
-      deliver_to_bare(std::move(envelope));
-    } else if (type != Type::headline) {  // bounce() drops an error
+    if (UserSession* session = find(envelope.to.resource()))  // 8.5.3.1
+      return deliver_to({&session, 1}, std::move(envelope));
+    if (type == Type::chat) return deliver_to_bare(std::move(envelope));  // 8.5.3.2.1: as if to the bare JID
+    if (type != Type::headline)                                           // bounce() drops an error
       shard_.bounce(envelope, {Condition::service_unavailable, "That session is not here"});
-    }
-    return;
+    return false;
   }
-  deliver_to_bare(std::move(envelope));
+  return deliver_to_bare(std::move(envelope));
 }
 
-void User::deliver_to_bare(Envelope envelope) {
+bool User::deliver_to_bare(Envelope envelope) {
   const Type type = envelope.stanza->type();
-  if (type == Type::error) return;  // 8.5.2.1.1: there is no session it could concern
+  if (type == Type::error) return false;  // 8.5.2.1.1: there is no session it could concern
   if (type == Type::groupchat) {
     shard_.bounce(envelope, {Condition::service_unavailable, "A group chat message needs a full JID"});
-    return;
+    return false;
   }
   // While the tail is handed over, what is new goes behind it; only what nobody would keep goes on at once.
-  if (flushing_ && type != Type::headline && shard_.absent(*this, *envelope.stanza) == Keep::yes) {
-    keep_or_bounce(std::move(envelope));
-    return;
-  }
+  if (flushing_ && type != Type::headline && shard_.absent(*this, *envelope.stanza) == Keep::yes)
+    return keep_or_bounce(std::move(envelope));
+  // 8.5.2.1.1: a headline to all that take messages, the others to the most available session; equals share.
   int highest = -1;
-  unsigned count = 0;
+  std::vector<UserSession*> takers;
   for (const auto& session : sessions_) {
     if (!session->takes_messages()) continue;
-    if (session->priority() > highest) {
+    if (type != Type::headline) {
+      if (session->priority() < highest) continue;
+      if (session->priority() > highest) takers.clear();
       highest = session->priority();
-      count = 1;
-    } else if (session->priority() == highest) {
-      ++count;
     }
+    takers.push_back(session.get());
   }
-  if (count == 0) {
-    if (type != Type::headline) keep_or_bounce(std::move(envelope));  // 8.5.2.2.1
-    return;
-  }
-  // 8.5.2.1.1: a headline to all that take messages, the others to the most available session; equals share.
-  const auto delivery =
-      count > 1 && type != Type::headline ? std::make_shared<Delivery>(Delivery{.pending = count}) : nullptr;
-  for (const auto& session : sessions_)
-    if (session->takes_messages() && (type == Type::headline || session->priority() == highest))
-      session->link().send({envelope, delivery});
+  if (takers.empty())  // 8.5.2.2.1
+    return type != Type::headline && keep_or_bounce(std::move(envelope));
+  return deliver_to(takers, std::move(envelope));
 }
 
-void User::keep_or_bounce(Envelope envelope) {
+// Delivery does not wait for the disk; only the acknowledgement does.
+bool User::deliver_to(std::span<UserSession* const> sessions, Envelope envelope) {
+  const Type type = envelope.stanza->type();
+  const bool managed = std::ranges::any_of(sessions, &UserSession::management);
+  const bool durable = (envelope.counted || managed) && type != Type::headline &&
+                       shard_.absent(*this, *envelope.stanza) == Keep::yes;
+  if (durable && shard_.journal_full()) {
+    shard_.bounce(envelope, {Condition::resource_constraint, "Messages cannot be stored at the moment"});
+    return false;
+  }
+  std::shared_ptr<Delivery> delivery;
+  if (durable || (sessions.size() > 1 && type != Type::headline))
+    delivery = std::make_shared<Delivery>(*this, static_cast<unsigned>(sessions.size()));
+  for (UserSession* session : sessions) session->send({envelope, delivery});
+  if (!durable) return false;
+  shard_.journal().add(delivery);
+  delivery->keep(std::move(envelope));
+  return true;
+}
+
+bool User::keep_or_bounce(Envelope envelope) {
   switch (shard_.absent(*this, *envelope.stanza)) {
     case Keep::yes:
       break;
     case Keep::no:
       shard_.bounce(envelope, {Condition::service_unavailable});
-      return;
+      return false;
     case Keep::drop:
-      return;
+      return false;
   }
   const auto& limits = shard_.config().limits;
   if (tail_.messages >= limits.offline_messages || tail_.bytes >= limits.offline_bytes) {
     shard_.bounce(envelope,
                   {Condition::service_unavailable, "The recipient's store for offline messages is full"});
-    return;
+    return false;
   }
-  spawn(store(std::move(envelope)));
-}
-
-Task<void> User::store(Envelope envelope) {
-  storage::ArchivedMessage message{.owner = jid_.text(),
-                                   .peer = std::string(envelope.stanza->from().bare()),
-                                   .stamp_ms = envelope.stamp_ms != 0 ? envelope.stamp_ms : shard_.wall_ms(),
-                                   .undelivered = true};
-  envelope.stanza->write(message.stanza, envelope.stanza->to());
-  const std::size_t bytes = message.stanza.size();
-  ++tail_.messages;
-  tail_.bytes += bytes;
-  ++appends_in_flight_;
-  storage::Batch batch;
-  batch.emplace_back(storage::Append{std::move(message)});
-  auto done = co_await shard_.store().commit(std::move(batch));
-  --appends_in_flight_;
-  ++appends_ended_;
-  if (!done) {
-    --tail_.messages;
-    tail_.bytes -= bytes;
-    log::error("a message to {} was not stored: {}", jid_.text(), done.error().message);
-    shard_.bounce(envelope,
-                  {Condition::internal_server_error, "The message could not be stored", ErrorType::wait});
-  }
-  if (appends_in_flight_ == 0)
-    for (const auto& resolve : std::exchange(append_waiters_, {})) resolve.here(true);
-  shard_.drain();
-}
-
-Task<void> User::appended() {
-  if (appends_in_flight_ == 0) co_return;
-  Completion<bool> ended;
-  append_waiters_.push_back(ended.resolver());
-  co_await ended;
+  const auto delivery = std::make_shared<Delivery>(*this, 0);
+  delivery->keep(std::move(envelope));
+  shard_.journal().add(delivery);
+  return true;
 }
 
 // Hands the tail to the most available session, if there is one and anything to hand over.
 void User::start_tail() {
-  if (flushing_ || tail_.messages == 0) return;
+  if (flushing_ || tail_.messages <= tail_out_.size()) return;
   UserSession* best = nullptr;
   for (const auto& session : sessions_)
-    if (session->takes_messages() && (best == nullptr || session->priority() > best->priority()))
+    if (session->takes_messages() && !session->detached() && (best == nullptr || session->priority() > best->priority()))
       best = session.get();
   if (best == nullptr) return;
   flushing_ = true;
@@ -133,45 +112,41 @@ void User::start_tail() {
 
 Task<void> User::flush_tail(Jid session_jid) {
   const std::shared_ptr<Link> link = find(session_jid.resource())->shared_link();
-  const auto gone = [&] {
-    const UserSession* session = find(session_jid.resource());
-    return session == nullptr || session->shared_link() != link;
+  const auto receiver = [&]() -> UserSession* {
+    UserSession* session = find(session_jid.resource());
+    return session != nullptr && session->shared_link() == link ? session : nullptr;
   };
   std::uint64_t after = 0;
-  for (bool more = true; more && !gone();) {
-    co_await appended();  // what is on its way to the store belongs to the tail as well
-    const std::uint64_t appends = appends_ended_;
+  for (bool more = true; more && receiver() != nullptr;) {
+    const std::uint64_t settled = settled_;
     tail_returned_ = false;
     auto page = co_await shard_.store().undelivered(jid_.text(), after, kTailPage);
     if (!page) {
       log::error("offline messages of {} cannot be read: {}", jid_.text(), page.error().message);
       break;
     }
+    // What was read may have been written a moment ago, for a session that has it: the journal tells.
+    co_await shard_.journal().passed();
     for (const storage::ArchivedMessage& message : *page) {
       if (link->queued_bytes() > kTailWindow) {  // the client's pace, not the disk's
         Completion<bool> drained;
         link->when_drained([resolve = drained.resolver()] { resolve.here(true); });
         co_await drained;
       }
-      if (gone()) break;
+      UserSession* session = receiver();
+      if (session == nullptr) break;
       after = message.id;
-      if (tail_out_.insert(message.id).second) send_stored(*link, message);
+      if (tail_out_.emplace(message.id, message.stanza.size()).second) send_stored(*session, message);
     }
     if (tail_returned_) after = 0;
-    more = !page->empty() || tail_returned_ || appends_in_flight_ > 0 || appends_ended_ != appends;
+    more = !page->empty() || tail_returned_ || settled_ != settled || (kept_ > 0 && !shard_.journal().failing());
   }
   flushing_ = false;
-  if (gone()) start_tail();  // somebody else may take the rest
+  if (receiver() == nullptr) start_tail();  // somebody else may take the rest
   shard_.drain();
 }
 
-// An id that a session did not take.
-void User::returned(std::uint64_t tail_id) {
-  tail_out_.erase(tail_id);
-  tail_returned_ = true;
-}
-
-void User::send_stored(Link& link, const storage::ArchivedMessage& message) {
+void User::send_stored(UserSession& session, const storage::ArchivedMessage& message) {
   auto document = xml::parse_fragment(message.stanza, ns::client, xml::kNoLimits);
   std::expected<Stanza, StanzaError> stanza = std::unexpected(StanzaError{});
   if (document) stanza = Stanza::from(std::move(*document));
@@ -183,30 +158,155 @@ void User::send_stored(Link& link, const storage::ArchivedMessage& message) {
   envelope.to = envelope.stanza->to();
   envelope.tail_id = message.id;
   envelope.stamp_ms = message.stamp_ms;
-  link.send({std::move(envelope), nullptr});
+  session.send({std::move(envelope), nullptr});
+}
+
+// What sessions did not take, in its order.
+void User::returned(std::vector<Outgoing> untaken) {
+  for (Outgoing& one : untaken) {
+    const Stanza& stanza = *one.envelope.stanza;
+    const bool durable = one.delivery && one.delivery->durable();
+    if (one.delivery && !one.delivery->returned()) continue;  // another session has it, or decides
+    if (durable) continue;                                    // it is in the store, or will be
+    if (one.envelope.tail_id != 0) {                          // it is in the store still
+      tail_out_.erase(one.envelope.tail_id);
+      tail_returned_ = true;
+    } else if (stanza.is_request()) {  // RFC 6120 8.2.3: somebody waits for an answer
+      shard_.bounce(one.envelope, {Condition::service_unavailable});
+    } else if (stanza.kind() == Kind::message && stanza.type() != Type::headline) {
+      if (one.envelope.stamp_ms == 0) one.envelope.stamp_ms = shard_.wall_ms();
+      one.envelope.to = jid_;
+      receive(std::move(one.envelope));
+    }
+  }
 }
 
 void User::taken(Outgoing& outgoing) {
   if (outgoing.delivery) {
-    outgoing.delivery->taken = true;
-    --outgoing.delivery->pending;
+    outgoing.delivery->taken();
+  } else if (outgoing.envelope.tail_id != 0) {
+    delivered(outgoing.envelope.tail_id);
   }
-  if (outgoing.envelope.tail_id == 0) return;
-  if (taken_.empty()) shard_.loop().at_turn_end([this] { mark_taken(); });
-  taken_.push_back(outgoing.envelope.tail_id);
 }
 
-void User::mark_taken() { spawn(commit_taken(std::exchange(taken_, {}))); }
+namespace {
 
-Task<void> User::commit_taken(std::vector<std::uint64_t> ids) {
-  storage::Batch batch;
-  for (const std::uint64_t id : ids) batch.emplace_back(storage::MarkOneDelivered{jid_.text(), id});
-  co_await commit(std::move(batch));
-  for (const std::uint64_t id : ids) tail_out_.erase(id);
+// Messages that the store may forget.
+class Delivered final : public Journal::Entry {
+ public:
+  using Done = std::move_only_function<void(std::span<const std::uint64_t>)>;
+  Delivered(std::string owner, std::vector<std::uint64_t> ids, Done done)
+      : owner_(std::move(owner)), ids_(std::move(ids)), done_(std::move(done)) {}
+  void fill(storage::Batch& batch) override {
+    for (const std::uint64_t id : ids_) batch.emplace_back(storage::MarkOneDelivered{owner_, id});
+  }
+  void done(std::span<const std::uint64_t> /*ids*/) override { done_(ids_); }
+
+ private:
+  std::string owner_;
+  std::vector<std::uint64_t> ids_;
+  Done done_;
+};
+
+}  // namespace
+
+void User::delivered(std::uint64_t id) {
+  if (delivered_.empty()) shard_.loop().at_turn_end([this] { mark_delivered(); });
+  delivered_.push_back(id);
+}
+
+void User::mark_delivered() {
   ++writes_in_flight_;
-  if (auto size = co_await shard_.store().undelivered_size(jid_.text()); size && appends_in_flight_ == 0)
-    tail_ = *size;
-  --writes_in_flight_;
+  shard_.journal().add(std::make_shared<Delivered>(
+      jid_.text(), std::exchange(delivered_, {}), [this](std::span<const std::uint64_t> ids) {
+        --writes_in_flight_;
+        for (const std::uint64_t id : ids)
+          if (const auto out = tail_out_.extract(id)) {
+            --tail_.messages;
+            tail_.bytes -= out.mapped();
+          }
+      }));
+}
+
+// --- Delivery ---
+
+void Delivery::keep(Envelope envelope) {
+  envelope_ = std::move(envelope);
+  bytes_ = envelope_.stanza->element().bytes().size();
+  ++user_.kept_;
+  if (pending_ == 0) count();
+}
+
+// The tail grows by it.
+void Delivery::count() {
+  if (std::exchange(in_tail_, true)) return;
+  ++user_.tail_.messages;
+  user_.tail_.bytes += bytes_;
+}
+
+void Delivery::taken() {
+  --pending_;
+  if (std::exchange(taken_, true)) return;
+  if (id_ != 0) user_.delivered(id_);
+}
+
+bool Delivery::returned() {
+  --pending_;
+  if (taken_ || pending_ > 0) return false;
+  if (id_ != 0) {
+    user_.tail_out_.erase(id_);
+    user_.tail_returned_ = true;
+  }
+  return true;
+}
+
+void Delivery::fill(storage::Batch& batch) {
+  appended_ = !taken_;
+  if (appended_) {
+    storage::ArchivedMessage message{
+        .owner = user_.jid().text(),
+        .peer = std::string(envelope_.stanza->from().bare()),
+        .stamp_ms = envelope_.stamp_ms != 0 ? envelope_.stamp_ms : user_.shard_.wall_ms(),
+        .undelivered = true};
+    envelope_.stanza->write(message.stanza, envelope_.stanza->to());
+    if (in_tail_) user_.tail_.bytes += message.stanza.size() - bytes_;
+    bytes_ = message.stanza.size();
+    batch.emplace_back(storage::Append{std::move(message)});
+  }
+  const Counted& counted = envelope_.counted;
+  if (counted.recorded) batch.emplace_back(storage::Receive{counted.session, counted.number, counted.after});
+}
+
+void Delivery::done(std::span<const std::uint64_t> ids) {
+  if (appended_) {
+    id_ = ids.front();
+    count();
+    if (taken_ || pending_ > 0) user_.tail_out_.emplace(id_, bytes_);
+    if (taken_) user_.delivered(id_);
+  }
+  settle(envelope_.counted.recorded);
+  if (appended_ && !taken_ && pending_ == 0) user_.start_tail();
+}
+
+// What is in a session's hands is tried again; of the rest the sender hears.
+bool Delivery::failed(const Error& /*error*/) {
+  if (taken_ || pending_ > 0) return true;
+  if (in_tail_) {
+    --user_.tail_.messages;
+    user_.tail_.bytes -= bytes_;
+  }
+  user_.shard_.bounce(envelope_, {Condition::internal_server_error, "The message could not be stored",
+                                  ErrorType::wait});
+  settle(false);
+  return false;
+}
+
+void Delivery::settle(bool recorded) {
+  --user_.kept_;
+  ++user_.settled_;
+  if (envelope_.counted)
+    user_.shard_.safe(envelope_.stanza->from(), envelope_.counted, recorded);
+  user_.shard_.drain();
 }
 
 }  // namespace starling::server

@@ -66,7 +66,7 @@ void User::broadcast_presence(UserSession& session, StanzaPtr presence) {
     // 4.2.3: what the other resources said, and what contacts say when they are probed (4.3).
     for (const auto& other : sessions_)
       if (other.get() != &session && other->available())
-        session.link().send({{.stanza = other->presence_, .to = session.jid()}, nullptr});
+        session.send({{.stanza = other->presence_, .to = session.jid()}, nullptr});
     for (const auto& [contact, item] : roster_.items())
       if (item.subscription.to) {
         const StanzaPtr probe = from_server(Type::probe, session.jid(), item.contact);
@@ -106,7 +106,7 @@ void User::went_unavailable(UserSession& session, const StanzaPtr& presence, boo
   to_subscribers(presence);  // 4.5.2
   for (const auto& other : sessions_)
     if (other->available() || other.get() == &session)
-      other->link().send({{.stanza = presence, .to = other->jid()}, nullptr});
+      other->send({{.stanza = presence, .to = other->jid()}, nullptr});
 }
 
 void User::to_subscribers(const StanzaPtr& presence) {
@@ -116,12 +116,12 @@ void User::to_subscribers(const StanzaPtr& presence) {
 
 void User::to_own_sessions(const StanzaPtr& presence) {
   for (const auto& session : sessions_)
-    if (session->available()) session->link().send({{.stanza = presence, .to = session->jid()}, nullptr});
+    if (session->available()) session->send({{.stanza = presence, .to = session->jid()}, nullptr});
 }
 
 void User::to_available(const Envelope& envelope) {
   for (const auto& session : sessions_)
-    if (session->available()) session->link().send({envelope, nullptr});
+    if (session->available()) session->send({envelope, nullptr});
 }
 
 void User::receive_presence(Envelope envelope) {
@@ -146,7 +146,7 @@ void User::receive_presence(Envelope envelope) {
     to_available(
         envelope);  // an error too: it answers a subscription stanza, which is from the account (3.1.2)
   } else if (UserSession* session = find(envelope.to.resource())) {  // 8.5.3.1
-    session->link().send({std::move(envelope), nullptr});
+    session->send({std::move(envelope), nullptr});
   }
 }
 

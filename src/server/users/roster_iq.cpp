@@ -35,19 +35,15 @@ void User::roster_get(UserSession& session, const Stanza& request) {
     writer.close().close();
   } else {  // an empty result, then a push for each item that changed since, oldest first
     writer.close();
+    session.send_text(out);
     std::vector<const RosterItem*> changed;
     for (const auto& [contact, item] : roster_.items())
       if (item.version > known && (item.listed || item.removed)) changed.push_back(&item);
     std::ranges::sort(changed, {}, [](const RosterItem* item) { return item->version; });
-    for (const RosterItem* item : changed) {
-      writer.open("iq")
-          .attribute("type", "set")
-          .attribute("id", shard_.next_id())
-          .attribute("to", session.jid().text());
-      writer.raw(Roster::push(*item)).close();
-    }
+    for (const RosterItem* item : changed) push(session, Roster::push(*item));
+    return;
   }
-  session.link().send_text(out);
+  session.send_text(out);
 }
 
 Task<std::expected<std::string, StanzaError>> User::roster_set(StanzaPtr request) {

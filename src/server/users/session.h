@@ -7,29 +7,20 @@
 #include <vector>
 
 #include "server/module.h"
+#include "server/users/delivery.h"
+#include "server/users/management.h"
 
 namespace starling::server {
 
 class User;
 
-// Several sessions may get the same message; it is lost only if none of them takes it.
-struct Delivery {
-  unsigned pending = 0;  // copies that were neither taken nor returned
-  bool taken = false;
-};
-
-// A message on its way to one session.
-struct Outgoing {
-  Envelope envelope;
-  std::shared_ptr<Delivery> delivery;  // null for the only copy
-};
-
 // The connection's side of a session. On the account's shard.
 class Link {
  public:
   virtual ~Link() = default;
-  // Queues the stanza. When a message's last byte was taken by the kernel, User::taken() is called; what was
-  // not taken when the connection ends comes back through User::closed().
+  // Queues the stanza. Unless the session counts what it was sent (Management), User::taken() is called when a
+  // message's last byte was taken by the kernel, and what was not taken when the connection ends comes back
+  // through User::closed().
   virtual void send(Outgoing outgoing) = 0;
   virtual void send_text(std::string_view xml) = 0;  // a reply or push, written as it is
   virtual void end(const StreamError& error) = 0;
@@ -40,6 +31,13 @@ class Link {
   // Holds back what the client sends until as many calls of release() as of hold().
   virtual void hold() = 0;
   virtual void release() = 0;
+
+  // Stanzas of the client became safe: an acknowledgement may be due (XEP-0198).
+  virtual void settled() = 0;
+  // The session is resumed on another connection: ends the stream with `conflict`, and the session goes on.
+  virtual void replaced() = 0;
+  // More stanzas wait for the client's acknowledgement than may.
+  virtual void full() = 0;
 
   // For lists of sessions.
   struct Facts {
@@ -64,12 +62,30 @@ class UserSession final : public Session {
   [[nodiscard]] bool interested() const override { return interested_; }
   [[nodiscard]] const StanzaPtr& presence() const override { return presence_; }
   [[nodiscard]] SteadyTime last_activity() const override { return link_->last_input(); }
-  void deliver(const Envelope& envelope) override { link_->send({envelope, nullptr}); }
+  void deliver(const Envelope& envelope) override { send({envelope, nullptr}); }
   void end(const StreamError& error) override { link_->end(error); }
 
   // Would get a message sent to the bare JID, priorities aside.
   [[nodiscard]] bool takes_messages() const { return available() && priority_ >= 0; }
   [[nodiscard]] User& user() const { return user_; }
+
+  // Everything that the client is sent and that is a stanza goes through these two.
+  void send(Outgoing outgoing);
+  void send_text(std::string_view xml);  // a reply or push, written as it is
+
+  // --- stream management (XEP-0198; resumption.cpp) ---
+  [[nodiscard]] Management* management() const { return management_.get(); }  // null: not asked for
+  void manage(std::unique_ptr<Management> management) { management_ = std::move(management); }
+  // The connection is gone, and the session waits for its client.
+  [[nodiscard]] bool detached() const { return detached_; }
+  // A stanza of the client's is safe; `recorded`: and counted in the store.
+  void safe(const Counted& counted, bool recorded);
+  // Has the store count what is handled by now; recorded() follows.
+  void record();
+  void recorded(std::uint32_t number);
+  // Runs once, in a turn of its own, when all that came from the client may be acknowledged.
+  void when_settled(Job job);
+
   [[nodiscard]] Link& link() const { return *link_; }
   [[nodiscard]] const std::shared_ptr<Link>& shared_link() const { return link_; }
 
@@ -81,8 +97,16 @@ class UserSession final : public Session {
   StanzaPtr presence_;
   std::vector<Jid>
       directed_;  // whom it sent presence directly and who would not hear of its end otherwise (RFC 6121 4.6)
+  void settle();
+  [[nodiscard]] bool settled() const;
+  std::unique_ptr<Management> management_;
+  Job when_settled_;
+  Loop::TimerId expiry_ = 0;  // while it is detached
   std::int8_t priority_ = 0;
   bool interested_ = false;
+  bool detached_ = false;
+  bool recording_ = false;  // record() is under way
+  bool full_ = false;       // its queue is, and something is about to be done
 };
 
 }  // namespace starling::server

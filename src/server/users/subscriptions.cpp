@@ -26,17 +26,19 @@ RosterItem User::item_for(const Jid& contact) const {
 
 void User::push(const RosterItem& item) {
   const std::string payload = Roster::push(item);
-  for (const auto& session : sessions_) {  // 2.1.6: to every interested resource
-    if (!session->interested_) continue;
-    std::string text;
-    xml::Writer writer(text, ns::client);
-    writer.open("iq")
-        .attribute("type", "set")
-        .attribute("id", shard_.next_id())
-        .attribute("to", session->jid().text());
-    writer.raw(payload).close();
-    session->link().send_text(text);
-  }
+  for (const auto& session : sessions_)  // 2.1.6: to every interested resource
+    if (session->interested_) push(*session, payload);
+}
+
+void User::push(UserSession& session, std::string_view payload) {
+  std::string text;
+  xml::Writer writer(text, ns::client);
+  writer.open("iq")
+      .attribute("type", "set")
+      .attribute("id", shard_.next_id())
+      .attribute("to", session.jid().text());
+  writer.raw(payload).close();
+  session.send_text(text);
 }
 
 void User::apply(RosterItem item) {
@@ -107,7 +109,7 @@ void User::receive_subscription(const Envelope& envelope) {
       to_available(copy);  // 3.1.3: and to those who come later, until it is answered
     } else {
       for (const auto& session : sessions_)  // 3.1.6, 3.2.3, 3.3.3: to interested resources, before the push
-        if (session->interested_) session->link().send({copy, nullptr});
+        if (session->interested_) session->send({copy, nullptr});
     }
   }
   if (change.next != before) apply(std::move(item));
@@ -134,7 +136,7 @@ void User::pending_requests_to(UserSession& session) {
     if (!item.subscription.pending_in) continue;
     const auto request = std::make_shared<const Stanza>(
         Stanza::make(Kind::presence, Type::subscribe, item.contact, jid_, {}, item.request));
-    session.link().send({{.stanza = request, .to = jid_}, nullptr});
+    session.send({{.stanza = request, .to = jid_}, nullptr});
   }
 }
 

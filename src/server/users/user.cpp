@@ -51,8 +51,8 @@ void User::when_loaded(std::move_only_function<void(User&, bool)> job) {
 }
 
 bool User::idle() const {
-  return !reading_ && !retiring_ && sessions_.empty() && writes_in_flight_ == 0 && appends_in_flight_ == 0 &&
-         !flushing_ && taken_.empty();
+  return !reading_ && !retiring_ && sessions_.empty() && writes_in_flight_ == 0 && kept_ == 0 && !flushing_ &&
+         delivered_.empty();
 }
 
 std::vector<Session*> User::sessions() const {
@@ -108,22 +108,13 @@ void User::closed(UserSession& session, std::vector<Outgoing> untaken) {
   for (const SessionEvents& events : shard_.session_events())
     if (events.closed) events.closed(*this, *gone);
 
-  for (Outgoing& one : untaken) {
-    if (one.delivery) {
-      --one.delivery->pending;
-      if (one.delivery->taken || one.delivery->pending > 0) continue;  // another session has it, or decides
-    }
-    const Stanza& stanza = *one.envelope.stanza;
-    if (one.envelope.tail_id != 0) {  // it is in the store still
-      returned(one.envelope.tail_id);
-    } else if (stanza.kind() == Kind::iq) {  // RFC 6120 8.2.3: somebody waits for an answer
-      shard_.bounce(one.envelope, {Condition::service_unavailable});
-    } else if (stanza.type() != Type::headline) {
-      if (one.envelope.stamp_ms == 0) one.envelope.stamp_ms = shard_.wall_ms();
-      one.envelope.to = jid_;
-      receive(std::move(one.envelope));
-    }
+  if (Management* management = gone->management()) {
+    shard_.loop().cancel(gone->expiry_);
+    shard_.unmanage(*management);
+    for (Management::Sent& sent : management->take_unacknowledged())
+      if (sent.outgoing.envelope.stanza) untaken.push_back(std::move(sent.outgoing));
   }
+  returned(std::move(untaken));
   if (sessions_.empty() && record_) {
     record_->last_seen = shard_.wall_ms() / 1000;
     record_->last_status = std::move(status);
@@ -152,21 +143,26 @@ void User::receive(Envelope envelope) {
 }
 
 void User::dispatch(Envelope envelope) {
+  const Counted counted = envelope.counted;
+  const StanzaPtr stanza = counted ? envelope.stanza : nullptr;
+  if (!dispatch_kind(std::move(envelope)) && counted) shard_.safe(stanza->from(), counted, false);
+}
+
+bool User::dispatch_kind(Envelope envelope) {
   if (state_ == State::failed) {
     shard_.bounce(envelope, {Condition::internal_server_error,
                              "The account's data cannot be read at the moment", ErrorType::wait});
-    return;
+    return false;
   }
   if (exists()) {
     if (auto passed = shard_.screen({envelope, *this, false}); !passed) {
       shard_.bounce(envelope, passed.error());
-      return;
+      return false;
     }
   }
   switch (envelope.stanza->kind()) {
     case Kind::message:
-      receive_message(std::move(envelope));
-      break;
+      return receive_message(std::move(envelope));
     case Kind::presence:
       receive_presence(std::move(envelope));
       break;
@@ -174,13 +170,14 @@ void User::dispatch(Envelope envelope) {
       receive_iq(std::move(envelope));
       break;
   }
+  return false;
 }
 
 void User::receive_iq(Envelope envelope) {
   if (envelope.to.is_bare()) {  // RFC 6121 8.5.1, 8.5.2.1.3: the server answers for the account
     shard_.handle_iq(envelope.stanza, Target::account, exists() ? this : nullptr);
   } else if (UserSession* session = find(envelope.to.resource())) {  // 8.5.3.1
-    session->link().send({std::move(envelope), nullptr});
+    session->send({std::move(envelope), nullptr});
   } else {  // 8.5.3.2.3
     shard_.bounce(envelope, {Condition::service_unavailable});
   }

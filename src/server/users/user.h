@@ -5,10 +5,9 @@
 //
 // user.cpp: loading and sessions - messages.cpp: delivery by RFC 6121 8.5 and the tail - presence.cpp: RFC
 // 6121 4 - subscriptions.cpp: RFC 6121 3 - roster_iq.cpp: RFC 6121 2.
-#include <deque>
 #include <functional>
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +29,7 @@ class User final : public Account {
   [[nodiscard]] bool trusts(const Jid& contact) const override;
   [[nodiscard]] const storage::Account& record() const override { return *record_; }
 
+  [[nodiscard]] Shard& shard() const { return shard_; }
   void load();
   [[nodiscard]] bool loaded() const { return state_ == State::loaded; }
   [[nodiscard]] bool exists() const { return record_.has_value() && !retiring_; }
@@ -45,7 +45,14 @@ class User final : public Account {
   std::expected<UserSession*, StanzaError> bind(std::shared_ptr<Link> link, const std::string& resource);
   // The connection ended; `untaken` are the messages that its client did not get, in order.
   void closed(UserSession& session, std::vector<Outgoing> untaken);
-  void taken(Outgoing& outgoing);  // the kernel took the last byte
+  // The same for a session that may be resumed (XEP-0198 5): it goes on without a connection, for a while.
+  // `untaken` are those of before it counted.
+  void detached(UserSession& session, std::vector<Outgoing> untaken);
+  // The session of that id, if it may be resumed. Its connection, if it has one still, is replaced.
+  [[nodiscard]] UserSession* resumable(std::string_view id);
+  void resumed(UserSession& session, std::shared_ptr<Link> link);
+  void taken(Outgoing& outgoing);  // the client has it for good
+  void bound_queue(UserSession& session);  // which was sent something that it counts
   void end_sessions(const Jid& except, const StreamError& why);
   [[nodiscard]] UserSession* find(std::string_view resource) const;
   [[nodiscard]] const std::vector<std::unique_ptr<UserSession>>& all_sessions() const { return sessions_; }
@@ -74,23 +81,25 @@ class User final : public Account {
   enum class State { loading, loaded, failed };
   Task<void> read();
   void dispatch(Envelope envelope);
-  void receive_message(Envelope envelope);
+  bool dispatch_kind(Envelope envelope);
+  bool receive_message(Envelope envelope);
   void receive_presence(Envelope envelope);
   void receive_iq(Envelope envelope);
   void receive_subscription(const Envelope& envelope);
   void receive_probe(const Envelope& envelope);
 
   // messages.cpp
-  void deliver_to_bare(Envelope envelope);
-  void keep_or_bounce(Envelope envelope);
-  Task<void> store(Envelope envelope);
+  friend class Delivery;
+  // These say whether the message's sender hears of it from the journal.
+  bool deliver_to_bare(Envelope envelope);
+  bool deliver_to(std::span<UserSession* const> sessions, Envelope envelope);
+  bool keep_or_bounce(Envelope envelope);
   void start_tail();
   Task<void> flush_tail(Jid session);
-  Task<void> appended();
-  void send_stored(Link& link, const storage::ArchivedMessage& message);
-  void returned(std::uint64_t tail_id);
-  void mark_taken();
-  Task<void> commit_taken(std::vector<std::uint64_t> ids);
+  void send_stored(UserSession& session, const storage::ArchivedMessage& message);
+  void returned(std::vector<Outgoing> untaken);
+  void delivered(std::uint64_t id);
+  void mark_delivered();
 
   // presence.cpp
   void went_unavailable(UserSession& session, const StanzaPtr& presence, bool was_available);
@@ -102,6 +111,7 @@ class User final : public Account {
   // subscriptions.cpp
   void apply(RosterItem item);  // memory now, pushes now, store in the background
   void push(const RosterItem& item);
+  void push(UserSession& session, std::string_view payload);
   void reply_for_user(Type type, const Jid& contact);
   void pending_requests_to(UserSession& session);
   [[nodiscard]] RosterItem item_for(const Jid& contact) const;
@@ -123,14 +133,14 @@ class User final : public Account {
   bool retiring_ = false;  // about to be deleted
 
   // The undelivered tail (messages.cpp).
-  storage::TailSize tail_;
-  std::set<std::uint64_t> tail_out_;  // ids that were handed to a session, until the store has them marked
-  bool flushing_ = false;             // the tail is being handed over; what is new is appended to it
-  bool tail_returned_ = false;        // ids came back meanwhile: it begins anew
-  unsigned appends_in_flight_ = 0;
-  std::uint64_t appends_ended_ = 0;
-  std::vector<Completion<bool>::Resolver> append_waiters_;
-  std::vector<std::uint64_t> taken_;  // ids to be marked at the end of this turn
+  storage::TailSize tail_;  // what the store has, or will have in a moment
+  // Ids and sizes of what is in a session's hands, until the store has it marked.
+  std::map<std::uint64_t, std::size_t> tail_out_;
+  bool flushing_ = false;       // the tail is being handed over; what is new is appended to it
+  bool tail_returned_ = false;  // ids came back meanwhile: it begins anew
+  unsigned kept_ = 0;           // durable deliveries that are not settled
+  std::uint64_t settled_ = 0;   // and those that were, ever
+  std::vector<std::uint64_t> delivered_;  // ids to be marked at the end of this turn
 };
 
 }  // namespace starling::server
