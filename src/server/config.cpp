@@ -193,7 +193,7 @@ std::vector<ConfigKey> make_keys() {
              STARLING_FIELD(limits.offline_messages)),
       number("limits.offline_bytes", "bytes of messages kept for an account that is offline", 0,
              std::numeric_limits<std::int64_t>::max(), STARLING_FIELD(limits.offline_bytes)),
-      number("limits.queue_bytes", "bytes that may wait for a slow client before its session is closed",
+      number("limits.queue_bytes", "bytes that may wait for a slow client before it loses its connection",
              65536, kMost, STARLING_FIELD(limits.queue_bytes)),
       number("limits.unacknowledged_stanzas",
              "stanzas that may wait for a client's acknowledgement (XEP-0198) before it loses its connection, "

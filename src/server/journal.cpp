@@ -77,6 +77,7 @@ void Journal::finish(const std::vector<std::size_t>& appends, const Result<stora
     std::vector<std::shared_ptr<Entry>> again;
     for (const auto& entry : written)
       if (entry->failed(result.error())) again.push_back(entry);
+    if (again.empty()) return;
     again.insert(again.end(), waiting_.begin(), waiting_.end());
     waiting_ = std::move(again);
     retry_ = loop_.run_after(kRetry, [this] {

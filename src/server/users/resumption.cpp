@@ -1,6 +1,7 @@
 // Sessions that outlive their connection (XEP-0198 section 5): without one they keep their presence and gather
 // what they are sent, until their client resumes them or their time is up.
 #include "base/log.h"
+#include "server/core.h"
 #include "server/shard.h"
 #include "server/users/user.h"
 
