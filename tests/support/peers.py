@@ -186,7 +186,7 @@ c2s_direct_tls_ports = {{ {self.tls_port} }}
 s2s_ports = {{}}
 http_ports = {{}}
 https_ports = {{}}
-modules_enabled = {{ "disco", "roster", "saslauth", "tls", "private", "vcard_legacy", "pep", "ping", "register",
+modules_enabled = {{ "disco", "roster", "saslauth", "tls", "private", "vcard_legacy", "pep", "ping", "register", "smacks",
     "version", "time", "uptime", "lastactivity", "offline" }}
 modules_disabled = {{ "s2s" }}
 allow_registration = true
@@ -255,6 +255,8 @@ modules:
     plugins: [flat, pep]
   mod_register:
     ip_access: all
+  mod_stream_mgmt:
+    resend_on_timeout: true
   mod_roster:
     versioning: true
   mod_time: {{}}
