@@ -195,10 +195,11 @@ std::vector<ConfigKey> make_keys() {
              std::numeric_limits<std::int64_t>::max(), STARLING_FIELD(limits.offline_bytes)),
       number("limits.queue_bytes", "bytes that may wait for a slow client before it loses its connection",
              65536, kMost, STARLING_FIELD(limits.queue_bytes)),
-      number("limits.unacknowledged_stanzas",
-             "stanzas that may wait for a client's acknowledgement (XEP-0198) before it loses its connection, "
-             "and twice as many before it loses its session",
-             10, kMost, STARLING_FIELD(limits.unacknowledged_stanzas)),
+      number(
+          "limits.unacknowledged_stanzas",
+          "stanzas that may wait for a client's acknowledgement (XEP-0198) before it loses its connection, "
+          "and twice as many before it loses its session",
+          10, kMost, STARLING_FIELD(limits.unacknowledged_stanzas)),
       number("limits.resume_seconds",
              "time that a session waits for a client that lost its connection (XEP-0198); 0: none is resumed",
              0, 86400, STARLING_FIELD(limits.resume_seconds)),

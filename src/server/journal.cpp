@@ -59,9 +59,9 @@ Task<void> Journal::write() {
   for (const auto& entry : writing_) {
     const std::size_t before = batch.size();
     entry->fill(batch);
-    appends.push_back(static_cast<std::size_t>(
-        std::count_if(batch.begin() + static_cast<std::ptrdiff_t>(before), batch.end(),
-                      [](const storage::Write& one) { return std::holds_alternative<storage::Append>(one); })));
+    appends.push_back(static_cast<std::size_t>(std::count_if(
+        batch.begin() + static_cast<std::ptrdiff_t>(before), batch.end(),
+        [](const storage::Write& one) { return std::holds_alternative<storage::Append>(one); })));
   }
   Result<storage::Committed> result;
   if (!batch.empty()) result = co_await store_.commit(std::move(batch));

@@ -19,7 +19,8 @@ class Journal {
   class Entry {
    public:
     virtual ~Entry() = default;
-    // Adds the writes, as late as possible: what was settled meanwhile needs none. Called again if they failed.
+    // Adds the writes, as late as possible: what was settled meanwhile needs none. Called again if they
+    // failed.
     virtual void fill(storage::Batch& batch) = 0;
     // They are on disk, or there were none. `ids` are those of its appends.
     virtual void done(std::span<const std::uint64_t> ids) = 0;

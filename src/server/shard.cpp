@@ -18,7 +18,12 @@ constexpr std::size_t kSpareBuffers = 64, kLargestSpareBuffer = 65536;
 }  // namespace
 
 Shard::Shard(Core& core, std::size_t index, Loop& loop, Config config, const ModuleFactory& modules)
-    : core_(core), index_(index), loop_(loop), journal_(loop, core.store()), scratch_(kScratchBytes), id_prefix_(crypto::random_id(36)) {
+    : core_(core),
+      index_(index),
+      loop_(loop),
+      journal_(loop, core.store()),
+      scratch_(kScratchBytes),
+      id_prefix_(crypto::random_id(36)) {
   setup_ = std::make_shared<Setup>(Setup{.config = config});
   modules_ = modules(config);
   for (const auto& module : modules_) module_infos_.push_back(module->info());
@@ -163,14 +168,14 @@ void Shard::register_roster() {
 }
 
 void Shard::register_stream_management() {
-  stream_feature({.name = "sm",
-                  .advertise =
-                      [](const stream::View& view, xml::Writer& writer) {
-                        if (view.authenticated) writer.open("sm", ns::sm).close();
-                      },
-                  .claims = [](const stream::View&,
-                               const xml::Element& element) { return element.ns() == ns::sm; }},
-                 {});
+  stream_feature(
+      {.name = "sm",
+       .advertise =
+           [](const stream::View& view, xml::Writer& writer) {
+             if (view.authenticated) writer.open("sm", ns::sm).close();
+           },
+       .claims = [](const stream::View&, const xml::Element& element) { return element.ns() == ns::sm; }},
+      {});
 }
 
 void Shard::adopt(std::shared_ptr<Connection> connection) { connections_.insert(std::move(connection)); }

@@ -113,10 +113,10 @@ class Connection final : public net::ByteStream::Handler,
   std::vector<Job> drained_;
   TokenBucket stanza_bucket_, byte_bucket_;
   SteadyTime last_input_, last_output_, phase_since_;
-  SteadyTime asked_since_;                    // the client, by <r/>, as long as asked_
-  SteadyTime wanted_since_;                   // by the client, as long as wanted_
-  std::optional<std::uint32_t> wanted_;       // an <a/> is due that counts up to this stanza
-  std::uint64_t resuming_ = 0;                // the session that is about to be taken over
+  SteadyTime asked_since_;               // the client, by <r/>, as long as asked_
+  SteadyTime wanted_since_;              // by the client, as long as wanted_
+  std::optional<std::uint32_t> wanted_;  // an <a/> is due that counts up to this stanza
+  std::uint64_t resuming_ = 0;           // the session that is about to be taken over
   WallTime opened_at_;
   std::size_t bytes_before_login_ = 0;
   std::string_view mechanism_;
@@ -129,10 +129,10 @@ class Connection final : public net::ByteStream::Handler,
   bool rate_wait_ = false;        // the session sent too much and waits
   bool feeding_ = false;          // feed() is on the stack
   bool reading_paused_ = false;
-  bool write_due_ = false;  // flush() comes at the end of this turn
-  bool pinged_ = false;     // an idle ping is unanswered
-  bool asked_ = false;      // an <r/> is unanswered
-  bool unasked_ = false;    // stanzas were sent since the last <r/>
+  bool write_due_ = false;     // flush() comes at the end of this turn
+  bool pinged_ = false;        // an idle ping is unanswered
+  bool asked_ = false;         // an <r/> is unanswered
+  bool unasked_ = false;       // stanzas were sent since the last <r/>
   bool resumable_end_ = true;  // whatever ends it, the session may go on: nobody has closed the stream
 };
 

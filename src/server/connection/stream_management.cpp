@@ -13,9 +13,9 @@
 namespace starling::server {
 namespace {
 
-constexpr std::chrono::seconds kPatience{5};      // then an <a/> is sent that counts what is safe so far
-constexpr std::chrono::seconds kAnswerTime{60};   // for a client to answer <r/>
-constexpr Milliseconds kSettleTime{5000};         // for what a session sent before it is resumed
+constexpr std::chrono::seconds kPatience{5};     // then an <a/> is sent that counts what is safe so far
+constexpr std::chrono::seconds kAnswerTime{60};  // for a client to answer <r/>
+constexpr Milliseconds kSettleTime{5000};        // for what a session sent before it is resumed
 constexpr std::size_t kIdBits = 128;
 
 std::optional<std::uint32_t> read_count(const xml::Element& nonza) {
@@ -93,12 +93,13 @@ void Connection::acknowledge() {
     return;
   }
   wanted_.reset();
-  fmt::format_to(std::back_inserter(output()), "<a xmlns='{}' h='{}'/>", ns::sm, management.acknowledgeable());
+  fmt::format_to(std::back_inserter(output()), "<a xmlns='{}' h='{}'/>", ns::sm,
+                 management.acknowledgeable());
 }
 
 void Connection::request_acknowledgement() {
-  if (!unasked_ || asked_ || session_ == nullptr || session_->management() == nullptr || phase_ != Phase::open ||
-      session_->management()->unacknowledged().empty())
+  if (!unasked_ || asked_ || session_ == nullptr || session_->management() == nullptr ||
+      phase_ != Phase::open || session_->management()->unacknowledged().empty())
     return;
   unasked_ = false;
   asked_ = true;
@@ -151,9 +152,8 @@ void Connection::resume_session(const xml::Element& nonza) {
     return;
   }
   hold();
-  go_home(machine_.jid(), [self = shared_from_this(), id = std::string(*id), h = *h] {
-    self->find_session(id, h);
-  });
+  go_home(machine_.jid(),
+          [self = shared_from_this(), id = std::string(*id), h = *h] { self->find_session(id, h); });
 }
 
 void Connection::find_session(const std::string& id, std::uint32_t h) {

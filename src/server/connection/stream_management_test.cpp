@@ -52,7 +52,8 @@ class StreamManagementTest : public ::testing::TestWithParam<std::size_t> {
   // What the client was sent beside <r/> and <a/>.
   static std::vector<std::string> stanzas(TestClient& client) {
     auto all = client.stanzas();
-    std::erase_if(all, [](const std::string& one) { return one.starts_with("<r ") || one.starts_with("<a "); });
+    std::erase_if(all,
+                  [](const std::string& one) { return one.starts_with("<r ") || one.starts_with("<a "); });
     return all;
   }
   // A connection that has logged in and bound nothing.
@@ -124,7 +125,8 @@ TEST_P(StreamManagementTest, OrderIsEnforced) {  // 3, 6
   early.open();
   early.take();
   early.send(kEnable);
-  EXPECT_THAT(early.take(), AllOf(HasSubstr("<failed xmlns='urn:xmpp:sm:3'>"), HasSubstr("unexpected-request")));
+  EXPECT_THAT(early.take(),
+              AllOf(HasSubstr("<failed xmlns='urn:xmpp:sm:3'>"), HasSubstr("unexpected-request")));
   TestClient& unbound = authenticated("romeo");
   unbound.send(kEnable);
   EXPECT_THAT(unbound.take(), HasSubstr("unexpected-request"));
@@ -140,8 +142,9 @@ TEST_P(StreamManagementTest, OrderIsEnforced) {  // 3, 6
 TEST_P(StreamManagementTest, RefusesMoreThanWasSent) {  // 6
   enable(romeo);
   romeo.send(ack(7));
-  EXPECT_THAT(romeo.take(), AllOf(HasSubstr("undefined-condition"),
-                                  HasSubstr("<handled-count-too-high xmlns='urn:xmpp:sm:3' h='7' send-count='0'/>")));
+  EXPECT_THAT(romeo.take(),
+              AllOf(HasSubstr("undefined-condition"),
+                    HasSubstr("<handled-count-too-high xmlns='urn:xmpp:sm:3' h='7' send-count='0'/>")));
   EXPECT_TRUE(romeo.closed());
 }
 
@@ -354,7 +357,8 @@ TEST_P(StreamManagementTest, CutAtEveryPointEveryMessageArrivesOnce) {
     const auto got = again.stanzas();
     ASSERT_THAT(got, Contains(StartsWith("<resumed"))) << cut;
     const int handled = std::stoi(attribute(got.front(), "h"));
-    for (int i = handled + 1; i <= 3; ++i) again.send(message("juliet@localhost/balcony", fmt::format("no {}", i)));
+    for (int i = handled + 1; i <= 3; ++i)
+      again.send(message("juliet@localhost/balcony", fmt::format("no {}", i)));
     EXPECT_THAT(juliet.stanzas(), ElementsAre(has_body("no 1"), has_body("no 2"), has_body("no 3"))) << cut;
   }
 }

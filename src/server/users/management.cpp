@@ -5,7 +5,8 @@
 namespace starling::server {
 
 std::size_t Management::Sent::bytes() const {
-  return sizeof(Sent) + text.size() + (outgoing.envelope.stanza ? outgoing.envelope.stanza->memory_bytes() : 0);
+  return sizeof(Sent) + text.size() +
+         (outgoing.envelope.stanza ? outgoing.envelope.stanza->memory_bytes() : 0);
 }
 
 Counted Management::receive(bool message) {

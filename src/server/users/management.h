@@ -45,9 +45,7 @@ class Management {
   void safe(const Counted& counted, bool recorded);
   [[nodiscard]] std::uint32_t received() const { return received_; }
   // The client may forget its stanzas up to here, once stored() says that the store knows it.
-  [[nodiscard]] std::uint32_t handled() const {
-    return unsafe_.empty() ? received_ : unsafe_.front() - 1;
-  }
+  [[nodiscard]] std::uint32_t handled() const { return unsafe_.empty() ? received_ : unsafe_.front() - 1; }
   [[nodiscard]] std::uint32_t recorded() const { return recorded_.received(); }
   void record(std::uint32_t number) { recorded_.apply(number, number); }
   // What an <a/> may say now.
@@ -67,7 +65,9 @@ class Management {
     }
     return true;
   }
-  [[nodiscard]] std::uint32_t sent() const { return acknowledged_ + static_cast<std::uint32_t>(queue_.size()); }
+  [[nodiscard]] std::uint32_t sent() const {
+    return acknowledged_ + static_cast<std::uint32_t>(queue_.size());
+  }
   [[nodiscard]] const std::deque<Sent>& unacknowledged() const { return queue_; }
   [[nodiscard]] std::size_t unacknowledged_bytes() const { return bytes_; }
   [[nodiscard]] std::deque<Sent> take_unacknowledged();

@@ -103,7 +103,8 @@ void User::start_tail() {
   if (flushing_ || tail_.messages <= tail_out_.size()) return;
   UserSession* best = nullptr;
   for (const auto& session : sessions_)
-    if (session->takes_messages() && !session->detached() && (best == nullptr || session->priority() > best->priority()))
+    if (session->takes_messages() && !session->detached() &&
+        (best == nullptr || session->priority() > best->priority()))
       best = session.get();
   if (best == nullptr) return;
   flushing_ = true;
@@ -139,7 +140,8 @@ Task<void> User::flush_tail(Jid session_jid) {
       if (tail_out_.emplace(message.id, message.stanza.size()).second) send_stored(*session, message);
     }
     if (tail_returned_) after = 0;
-    more = !page->empty() || tail_returned_ || settled_ != settled || (kept_ > 0 && !shard_.journal().failing());
+    more =
+        !page->empty() || tail_returned_ || settled_ != settled || (kept_ > 0 && !shard_.journal().failing());
   }
   flushing_ = false;
   if (receiver() == nullptr) start_tail();  // somebody else may take the rest
@@ -217,15 +219,15 @@ void User::delivered(std::uint64_t id) {
 
 void User::mark_delivered() {
   ++writes_in_flight_;
-  shard_.journal().add(std::make_shared<Delivered>(
-      jid_.text(), std::exchange(delivered_, {}), [this](std::span<const std::uint64_t> ids) {
-        --writes_in_flight_;
-        for (const std::uint64_t id : ids)
-          if (const auto out = tail_out_.extract(id)) {
-            --tail_.messages;
-            tail_.bytes -= out.mapped();
-          }
-      }));
+  shard_.journal().add(std::make_shared<Delivered>(jid_.text(), std::exchange(delivered_, {}),
+                                                   [this](std::span<const std::uint64_t> ids) {
+                                                     --writes_in_flight_;
+                                                     for (const std::uint64_t id : ids)
+                                                       if (const auto out = tail_out_.extract(id)) {
+                                                         --tail_.messages;
+                                                         tail_.bytes -= out.mapped();
+                                                       }
+                                                   }));
 }
 
 // --- Delivery ---
@@ -295,8 +297,8 @@ bool Delivery::failed(const Error& /*error*/) {
     --user_.tail_.messages;
     user_.tail_.bytes -= bytes_;
   }
-  user_.shard_.bounce(envelope_, {Condition::internal_server_error, "The message could not be stored",
-                                  ErrorType::wait});
+  user_.shard_.bounce(envelope_,
+                      {Condition::internal_server_error, "The message could not be stored", ErrorType::wait});
   settle(false);
   return false;
 }
@@ -304,8 +306,7 @@ bool Delivery::failed(const Error& /*error*/) {
 void Delivery::settle(bool recorded) {
   --user_.kept_;
   ++user_.settled_;
-  if (envelope_.counted)
-    user_.shard_.safe(envelope_.stanza->from(), envelope_.counted, recorded);
+  if (envelope_.counted) user_.shard_.safe(envelope_.stanza->from(), envelope_.counted, recorded);
   user_.shard_.drain();
 }
 

@@ -1,5 +1,5 @@
-// Sessions that outlive their connection (XEP-0198 section 5): without one they keep their presence and gather
-// what they are sent, until their client resumes them or their time is up.
+// Sessions that outlive their connection (XEP-0198 section 5): without one they keep their presence and
+// gather what they are sent, until their client resumes them or their time is up.
 #include "base/log.h"
 #include "server/core.h"
 #include "server/shard.h"
@@ -40,7 +40,9 @@ class Recorded final : public Journal::Entry {
  public:
   Recorded(Shard& shard, std::uint64_t session, std::uint32_t number)
       : shard_(shard), session_(session), number_(number) {}
-  void fill(storage::Batch& batch) override { batch.emplace_back(storage::Receive{session_, number_, number_}); }
+  void fill(storage::Batch& batch) override {
+    batch.emplace_back(storage::Receive{session_, number_, number_});
+  }
   void done(std::span<const std::uint64_t> /*ids*/) override {
     if (UserSession* session = shard_.managed(session_)) session->recorded(number_);
   }
@@ -97,7 +99,8 @@ void UserSession::settle() {
 void User::bound_queue(UserSession& session) {
   const Management& management = *session.management();
   const auto& limits = shard_.config().limits;
-  // Twice as much without a connection as with one: a full queue costs the connection first, the session last.
+  // Twice as much without a connection as with one: a full queue costs the connection first, the session
+  // last.
   const std::size_t times = session.detached() ? 2 : 1;
   if (management.unacknowledged().size() <= times * limits.unacknowledged_stanzas &&
       management.unacknowledged_bytes() <= times * limits.queue_bytes)
@@ -120,7 +123,8 @@ void User::detached(UserSession& session, std::vector<Outgoing> untaken) {
   session.detached_ = true;
   session.expiry_ = shard_.loop().run_after(
       std::chrono::seconds(session.management()->resume_seconds()), [&shard = shard_, token] {
-        if (UserSession* late = shard.managed(token)) log::info("session {} was not resumed in time", late->jid().text());
+        if (UserSession* late = shard.managed(token))
+          log::info("session {} was not resumed in time", late->jid().text());
         shard.end_detached(token);
       });
   log::info("session {} lost its connection and may be resumed", session.jid().text());

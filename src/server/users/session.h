@@ -18,8 +18,8 @@ class User;
 class Link {
  public:
   virtual ~Link() = default;
-  // Queues the stanza. Unless the session counts what it was sent (Management), User::taken() is called when a
-  // message's last byte was taken by the kernel, and what was not taken when the connection ends comes back
+  // Queues the stanza. Unless the session counts what it was sent (Management), User::taken() is called when
+  // a message's last byte was taken by the kernel, and what was not taken when the connection ends comes back
   // through User::closed().
   virtual void send(Outgoing outgoing) = 0;
   virtual void send_text(std::string_view xml) = 0;  // a reply or push, written as it is

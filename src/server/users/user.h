@@ -51,7 +51,7 @@ class User final : public Account {
   // The session of that id, if it may be resumed. Its connection, if it has one still, is replaced.
   [[nodiscard]] UserSession* resumable(std::string_view id);
   void resumed(UserSession& session, std::shared_ptr<Link> link);
-  void taken(Outgoing& outgoing);  // the client has it for good
+  void taken(Outgoing& outgoing);          // the client has it for good
   void bound_queue(UserSession& session);  // which was sent something that it counts
   void end_sessions(const Jid& except, const StreamError& why);
   [[nodiscard]] UserSession* find(std::string_view resource) const;
@@ -136,10 +136,10 @@ class User final : public Account {
   storage::TailSize tail_;  // what the store has, or will have in a moment
   // Ids and sizes of what is in a session's hands, until the store has it marked.
   std::map<std::uint64_t, std::size_t> tail_out_;
-  bool flushing_ = false;       // the tail is being handed over; what is new is appended to it
-  bool tail_returned_ = false;  // ids came back meanwhile: it begins anew
-  unsigned kept_ = 0;           // durable deliveries that are not settled
-  std::uint64_t settled_ = 0;   // and those that were, ever
+  bool flushing_ = false;                 // the tail is being handed over; what is new is appended to it
+  bool tail_returned_ = false;            // ids came back meanwhile: it begins anew
+  unsigned kept_ = 0;                     // durable deliveries that are not settled
+  std::uint64_t settled_ = 0;             // and those that were, ever
   std::vector<std::uint64_t> delivered_;  // ids to be marked at the end of this turn
 };
 
