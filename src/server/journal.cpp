@@ -19,6 +19,16 @@ class Passed final : public Journal::Entry {
   Completion<bool>::Resolver resolve_;
 };
 
+class Writes final : public Journal::Entry {
+ public:
+  explicit Writes(storage::Batch batch) : batch_(std::move(batch)) {}
+  void fill(storage::Batch& batch) override { batch.insert(batch.end(), batch_.begin(), batch_.end()); }
+  void done(std::span<const std::uint64_t> /*ids*/) override {}
+
+ private:
+  storage::Batch batch_;
+};
+
 }  // namespace
 
 Journal::~Journal() {
@@ -29,6 +39,8 @@ void Journal::add(std::shared_ptr<Entry> entry) {
   waiting_.push_back(std::move(entry));
   due();
 }
+
+void Journal::write(storage::Batch batch) { add(std::make_shared<Writes>(std::move(batch))); }
 
 Task<void> Journal::passed() {
   if (waiting() == 0) co_return;

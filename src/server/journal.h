@@ -34,6 +34,7 @@ class Journal {
   Journal& operator=(const Journal&) = delete;
 
   void add(std::shared_ptr<Entry> entry);
+  void write(storage::Batch batch);  // which nobody waits for
   // Ends when everything added before is done.
   Task<void> passed();
 

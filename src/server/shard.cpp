@@ -35,6 +35,7 @@ Shard::Shard(Core& core, std::size_t index, Loop& loop, Config config, const Mod
 
 Shard::~Shard() {
   if (tick_ != 0) loop_.cancel(tick_);
+  if (sent_counts_due_ != 0) loop_.cancel(sent_counts_due_);
 }
 
 void Shard::start(std::size_t shards) {
@@ -189,10 +190,7 @@ void Shard::end_connections(const StreamError& why) {
   }
   const std::vector<std::shared_ptr<Connection>> all(connections_.begin(), connections_.end());
   for (const auto& connection : all) connection->end(why);
-  std::vector<std::uint64_t> detached;
-  for (const auto& [token, session] : managed_)
-    if (session->detached()) detached.push_back(token);
-  for (const std::uint64_t token : detached) end_detached(token);
+  flush_sent();
 }
 
 void Shard::drop_connections() {
@@ -201,8 +199,8 @@ void Shard::drop_connections() {
 }
 
 bool Shard::quiet() const {
-  return connections_.empty() && slow_ == 0 && outbox_.empty() && asked_.empty() &&
-         std::ranges::all_of(users_, [](const auto& entry) { return entry.second->idle(); });
+  return connections_.empty() && slow_ == 0 && journal_.waiting() == 0 && outbox_.empty() && asked_.empty() &&
+         std::ranges::all_of(users_, [](const auto& entry) { return entry.second->may_stop(); });
 }
 
 void Shard::tick() {

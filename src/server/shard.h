@@ -90,6 +90,9 @@ class Shard final : public Context, private Registry {
   void manage(UserSession& session);
   void unmanage(const Management& management) { managed_.erase(management.token()); }
   [[nodiscard]] UserSession* managed(std::uint64_t token) const;
+  // The store has to know how much a session was sent: with the next batch, or with one in a moment.
+  void note_sent(std::uint64_t session, bool soon);
+  void flush_sent();
   void end_detached(std::uint64_t token);  // no effect if it is gone or has a connection
 
   // --- accounts and connections ---
@@ -190,6 +193,10 @@ class Shard final : public Context, private Registry {
 
   Journal journal_;
   std::unordered_map<std::uint64_t, UserSession*> managed_;
+  class SentCounts;
+  std::shared_ptr<SentCounts> sent_counts_;
+  std::unordered_set<std::uint64_t> sent_later_;
+  Loop::TimerId sent_counts_due_ = 0;
 
   struct Asked {
     Completion<std::expected<StanzaPtr, StanzaError>>::Resolver resolve;

@@ -110,23 +110,43 @@ TestHost::TestHost(server::Config config, std::size_t shards)
     : TestHost(std::move(config), shards, modules::all) {}
 
 TestHost::TestHost(server::Config config, std::size_t shards, const server::ModuleFactory& modules)
-    : store_(std::make_unique<storage::faulty::FaultyStore>(std::make_unique<storage::MemoryStore>())),
+    : config_(std::move(config)),
+      shards_(shards),
+      modules_(modules),
+      store_(std::make_unique<storage::faulty::FaultyStore>(std::make_unique<storage::MemoryStore>())),
       pool_(0, 0),
       accounts_(*store_, pool_) {
-  const std::vector<Loop*> loops(shards, &loop_);
+  start();
+}
+
+void TestHost::start() {
+  const std::vector<Loop*> loops(shards_, &loop_);
   loop_.in_turn(
-      [&] { core_ = std::make_unique<server::Core>(std::move(config), *store_, accounts_, loops, modules); });
+      [&] { core_ = std::make_unique<server::Core>(config_, *store_, accounts_, loops, modules_); });
   static_cast<void>(loop_.get([&] { return core_->prepare(); }));
 }
 
+void TestHost::restart() {
+  loop_.settle();
+  store_->fail_all(true);  // what its last turns would write is not written
+  stop();
+  loop_.in_turn([&] { core_.reset(); });
+  store_->fail_all(false);
+  start();
+}
+
 TestHost::~TestHost() {
+  stop();
+  clients_.clear();
+  loop_.in_turn([&] { core_.reset(); });
+}
+
+void TestHost::stop() {
   loop_.in_turn([&] {
     for (std::size_t i = 0; i < core_->shard_count(); ++i) core_->shard(i).drop_connections();
   });
   loop_.settle();
   loop_.advance(std::chrono::minutes(5));  // whatever waits for a timer ends
-  clients_.clear();
-  loop_.in_turn([&] { core_.reset(); });
 }
 
 void TestHost::add_account(std::string_view bare_jid) {

@@ -64,6 +64,9 @@ class TestHost {
   // A new client, logged in; makes the account if it is not there.
   TestClient& login(std::string_view full_jid, const MemoryPairOptions& options = {});
 
+  // The server ends without a word and begins anew on the same store; clients find their connections cut.
+  void restart();
+
   void settle() { loop_.settle(); }
   void advance(Milliseconds by) { loop_.advance(by); }
 
@@ -74,6 +77,12 @@ class TestHost {
   server::Accounts& accounts() { return accounts_; }
 
  private:
+  void start();
+  void stop();
+
+  server::Config config_;
+  std::size_t shards_;
+  server::ModuleFactory modules_;
   VirtualLoop loop_;
   std::unique_ptr<storage::faulty::FaultyStore> store_;
   net::WorkerPool pool_;

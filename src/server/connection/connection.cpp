@@ -218,8 +218,10 @@ void Connection::overflow() {
 
 void Connection::end(const StreamError& error) {
   if (phase_ != Phase::open) return;
-  // Whom we do not hear of any more may come back.
-  if (error.condition != StreamCondition::connection_timeout) resumable_end_ = false;
+  // Whom we do not hear of any more may come back, and so may all when the server does.
+  if (error.condition != StreamCondition::connection_timeout &&
+      error.condition != StreamCondition::system_shutdown)
+    resumable_end_ = false;
   machine_.fail(error);
   begin_close();
 }
@@ -245,8 +247,7 @@ void Connection::begin_close() {
 void Connection::leave_user() {
   UserSession* session = std::exchange(session_, nullptr);
   if (session == nullptr) return;
-  if (resumable_end_ && session->management() != nullptr && session->management()->resumable() &&
-      !shard_->stopping())
+  if (resumable_end_ && session->management() != nullptr && session->management()->resumable())
     session->user().detached(*session, output_.take_untaken());
   else
     session->user().closed(*session, output_.take_untaken());

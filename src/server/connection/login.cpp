@@ -239,7 +239,9 @@ void Connection::received(xml::Document document) {
   auto stanza = Stanza::from(std::move(document));
   Management* management = session_->management();
   const bool message = stanza && stanza->kind() == Kind::message;
-  const Counted counted = management != nullptr ? management->receive(message) : Counted();
+  bool repeat = false;
+  const Counted counted = management != nullptr ? management->receive(message, repeat) : Counted();
+  if (repeat) return;
   if (!stanza) {
     refuse(document.root(), stanza.error());  // NOLINT(bugprone-use-after-move): taken only on success
     return;

@@ -1,7 +1,7 @@
 // XEP-0198 Stream Management: acknowledgements both ways, and sessions that are resumed. A client's stanza is
 // acknowledged once the server could be killed and still deliver it; what the client was sent is its own once
-// it acknowledges it. Known gaps: no `location`; the h of a session that has timed out is not told (5, MAY);
-// sessions end with the server.
+// it acknowledges it. Known gaps: no `location`; the h of a session that has timed out is not told (5, MAY).
+
 #include <charconv>
 
 #include "base/crypto.h"
@@ -80,6 +80,7 @@ void Connection::enable(const xml::Element& nonza) {
   output() += text;
   session_->manage(std::make_unique<Management>(token, id, seconds));
   shard_->manage(*session_);
+  session_->user().remember(*session_);
 }
 
 // --- acknowledgements ---
@@ -190,7 +191,14 @@ void Connection::finish_resuming(std::uint64_t token, std::uint32_t h) {
   Management& management = *session->management();
   User& user = session->user();
   if (!management.acknowledge(h, [&](Outgoing& outgoing) { user.taken(outgoing); })) {
-    acknowledged_too_much(h, management.sent());
+    if (management.restored()) {
+      // The client has what the store does not know of, or misses what it cannot make again.
+      user.closed(*session, {});
+      refuse_management(Condition::item_not_found);
+      release();
+    } else {
+      acknowledged_too_much(h, management.sent());
+    }
     return;
   }
   session_ = session;
@@ -203,12 +211,15 @@ void Connection::finish_resuming(std::uint64_t token, std::uint32_t h) {
       .attribute("h", std::to_string(management.acknowledgeable()))
       .close();
   output() += text;
+  const bool restored = management.restored();
+  management.resumed();
   for (const Management::Sent& sent : management.unacknowledged()) {
     if (sent.outgoing.envelope.stanza)
       send(sent.outgoing);
     else
       send_text(sent.text);
   }
+  if (restored && session->available()) user.catch_up(*session);
   shard_->drain();
   release();
 }

@@ -328,6 +328,118 @@ TEST_P(StreamManagementTest, OfflineMessagesStayUntilTheyAreAcknowledged) {
                                     Contains(has_body("no 2")), SizeIs(3)));
 }
 
+// --- after a restart ---
+
+TEST_P(StreamManagementTest, ASessionIsResumedAfterARestart) {
+  TestClient& juliet = available("juliet@localhost/balcony");
+  const std::string id = enable(juliet);
+  juliet.send("<presence><show>away</show><priority>3</priority></presence>");
+  juliet.take();
+  romeo.send(message("juliet@localhost", "one"));
+  romeo.send(message("juliet@localhost", "two"));
+  juliet.send(message("romeo@localhost", "answer"));
+  juliet.send(kAsk);
+  EXPECT_THAT(juliet.stanzas(), Contains(ack(2)));  // her presence and the message
+  host.restart();
+
+  TestClient& again = authenticated("juliet");
+  again.send(resume(id, 2));  // her presence and "one"
+  EXPECT_THAT(again.stanzas(),
+              ElementsAre(AllOf(StartsWith("<resumed"), HasSubstr("h='2'")), has_body("two"), kAsk));
+  TestClient& back = available("romeo@localhost/orchard");
+  EXPECT_THAT(back.stanzas(), IsEmpty());
+  // She is where she was, and takes messages.
+  back.send(message("juliet@localhost", "three"));
+  EXPECT_THAT(again.stanzas(), ElementsAre(has_body("three")));
+  again.send(ack(4));
+  again.send(message("romeo@localhost", "second"));
+  again.send(kAsk);
+  EXPECT_THAT(again.stanzas(), Contains(ack(3)));
+  EXPECT_THAT(back.stanzas(), ElementsAre(has_body("second")));
+  again.send("</stream:stream>");
+  TestClient& next = available("juliet@localhost/garden");
+  EXPECT_THAT(next.stanzas(), IsEmpty());
+}
+
+TEST_P(StreamManagementTest, TwoRestartsInARow) {
+  TestClient& juliet = available("juliet@localhost/balcony");
+  const std::string id = enable(juliet);
+  romeo.send(message("juliet@localhost", "one"));
+  romeo.send(message("juliet@localhost", "two"));
+  host.restart();
+  host.restart();
+  TestClient& again = authenticated("juliet");
+  again.send(resume(id, 1));
+  EXPECT_THAT(again.stanzas(), ElementsAre(StartsWith("<resumed"), has_body("two"), kAsk));
+  host.restart();
+  TestClient& third = authenticated("juliet");
+  third.send(resume(id, 1));
+  EXPECT_THAT(third.stanzas(), ElementsAre(StartsWith("<resumed"), has_body("two"), kAsk));
+  host.restart();
+  TestClient& fourth = authenticated("juliet");
+  fourth.send(resume(id, 2));
+  EXPECT_THAT(fourth.stanzas(), ElementsAre(StartsWith("<resumed")));
+}
+
+TEST_P(StreamManagementTest, ASessionThatMissesWhatNobodyCanMakeAgainIsNotResumed) {
+  TestClient& juliet = available("juliet@localhost/balcony");
+  const std::string id = enable(juliet);
+  juliet.send("<iq type='get' id='p' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>");
+  romeo.send(message("juliet@localhost", "one"));
+  host.restart();
+  TestClient& again = authenticated("juliet");
+  again.send(resume(id, 0));
+  EXPECT_THAT(again.take(), AllOf(HasSubstr("<failed"), HasSubstr("item-not-found")));
+  again.send("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
+  again.take();
+  again.send("<presence/>");
+  EXPECT_THAT(again.stanzas(), Contains(has_body("one")));
+}
+
+TEST_P(StreamManagementTest, ASessionThatHasWhatTheStoreDoesNotKnowIsNotResumed) {
+  TestClient& juliet = available("juliet@localhost/balcony");
+  const std::string id = enable(juliet);
+  host.faults().fail_all(true);
+  romeo.send(message("juliet@localhost", "unwritten"));
+  EXPECT_THAT(stanzas(juliet), ElementsAre(has_body("unwritten")));
+  host.restart();
+  TestClient& again = authenticated("juliet");
+  again.send(resume(id, 1));
+  EXPECT_THAT(again.take(), HasSubstr("item-not-found"));
+}
+
+TEST_P(StreamManagementTest, AfterARestartASessionTimesOutAsWell) {
+  TestClient& juliet = available("juliet@localhost/balcony");
+  const std::string id = enable(juliet);
+  romeo.send(message("juliet@localhost", "one"));
+  host.restart();
+  TestClient& back = available("romeo@localhost/orchard");
+  back.send(message("juliet@localhost", "two"));
+  host.advance(seconds(601));
+  TestClient& again = authenticated("juliet");
+  again.send(resume(id, 0));
+  EXPECT_THAT(again.take(), HasSubstr("item-not-found"));
+  TestClient& next = host.login("juliet@localhost/garden");
+  next.send("<presence/>");
+  EXPECT_THAT(next.stanzas(), AllOf(Contains(has_body("one")), Contains(has_body("two")), SizeIs(3)));
+}
+
+TEST_P(StreamManagementTest, PresenceThatWasMissedIsAskedForAfterARestart) {
+  TestClient& juliet = available("juliet@localhost/balcony");
+  juliet.send("<presence type='subscribe' to='romeo@localhost'/>");
+  romeo.send("<presence type='subscribed' to='juliet@localhost'/>");
+  host.settle();
+  const std::string id = enable(juliet);
+  romeo.send("<presence><status>here</status></presence>");
+  host.advance(seconds(1));  // the count of what she was sent is written
+  host.restart();
+  TestClient& back = host.login("romeo@localhost/orchard");
+  back.send("<presence><status>back</status></presence>");
+  TestClient& again = authenticated("juliet");
+  again.send(resume(id, 1));
+  EXPECT_THAT(stanzas(again), ElementsAre(StartsWith("<resumed"), HasSubstr("back"), HasSubstr("back")));
+}
+
 // The link is cut at every byte of a dialogue, and what the client sent is handled once.
 TEST_P(StreamManagementTest, CutAtEveryPointEveryMessageArrivesOnce) {
   std::string sent;

@@ -20,6 +20,12 @@ class Delivery final : public Journal::Entry {
   // Makes it durable; the caller adds it to the journal. The sender's stanza is safe when that is done.
   void keep(Envelope envelope);
   [[nodiscard]] bool durable() const { return envelope_.stanza != nullptr; }
+  // The one session that gets it may be resumed, and counts it as its stanza `number`.
+  void handed_to(std::uint64_t session, std::uint32_t number) {
+    session_ = session;
+    number_ = number;
+  }
+  [[nodiscard]] bool only_copy() const { return pending_ == 1; }
 
   // A session has it for good.
   void taken();
@@ -39,6 +45,8 @@ class Delivery final : public Journal::Entry {
   Envelope envelope_;
   std::uint64_t id_ = 0;   // in the store
   std::size_t bytes_ = 0;  // there
+  std::uint64_t session_ = 0;
+  std::uint32_t number_ = 0;
   unsigned pending_;       // copies that were neither taken nor returned
   bool taken_ = false;
   bool appended_ = false;  // the last fill() wrote it

@@ -9,8 +9,27 @@ std::size_t Management::Sent::bytes() const {
          (outgoing.envelope.stanza ? outgoing.envelope.stanza->memory_bytes() : 0);
 }
 
-Counted Management::receive(bool message) {
+void Management::restore(storage::Ledger received, std::uint32_t sent, std::uint32_t lossy,
+                         std::vector<std::pair<std::uint32_t, Outgoing>> untaken) {
+  restored_ = true;
+  received_ = last_message_ = received.received();
+  recorded_ = std::move(received);
+  acknowledged_ = lossy_ = lossy;
+  for (auto& [number, outgoing] : untaken) {
+    if (!is_after(number, lossy)) {
+      earlier_.push_back(std::move(outgoing));
+      continue;
+    }
+    while (is_after(number - 1, this->sent())) send({});  // presence: it is asked for again
+    send({std::move(outgoing), {}});
+  }
+  while (is_after(sent, this->sent())) send({});
+}
+
+Counted Management::receive(bool message, bool& repeat) {
   ++received_;
+  repeat = recorded_.contains(received_);
+  if (repeat) message = false;
   if (!message) return {token_, received_, received_, resumable()};
   unsafe_.push_back(received_);
   return {token_, received_, std::exchange(last_message_, received_), resumable()};
@@ -33,10 +52,13 @@ void Management::send(Sent sent) {
   queue_.push_back(std::move(sent));
 }
 
-std::deque<Management::Sent> Management::take_unacknowledged() {
+std::vector<Outgoing> Management::take_unacknowledged() {
+  std::vector<Outgoing> all = std::exchange(earlier_, {});
   acknowledged_ = sent();
   bytes_ = 0;
-  return std::exchange(queue_, {});
+  for (Sent& sent : std::exchange(queue_, {}))
+    if (sent.outgoing.envelope.stanza) all.push_back(std::move(sent.outgoing));
+  return all;
 }
 
 std::size_t Management::memory_bytes() const {

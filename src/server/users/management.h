@@ -36,9 +36,17 @@ class Management {
   [[nodiscard]] bool resumable() const { return resume_seconds_ != 0; }
   [[nodiscard]] std::size_t resume_seconds() const { return resume_seconds_; }
 
+  // What the store knows of a session of before the server's start. `lossy`: the last stanza that the client
+  // must have, since it cannot be made again. `untaken`, by number: the messages it was handed.
+  void restore(storage::Ledger received, std::uint32_t sent, std::uint32_t lossy,
+               std::vector<std::pair<std::uint32_t, Outgoing>> untaken);
+  [[nodiscard]] bool restored() const { return restored_; }  // and not yet resumed
+  void resumed() { restored_ = false; }
+
   // --- from the client ---
-  // Numbers the next stanza. It is safe when safe() is called with what this returned.
-  [[nodiscard]] Counted receive(bool message);
+  // Numbers the next stanza. It is safe when safe() is called with what this returned. A repeat was handled
+  // before the server's end, and its client could not know.
+  [[nodiscard]] Counted receive(bool message, bool& repeat);
   // The stanza that receive() numbered last is not safe when its handling returns: it waits for an answer.
   void wait_for(std::uint32_t number);
   // `recorded`: the store counts it too.
@@ -53,10 +61,15 @@ class Management {
 
   // --- to the client ---
   void send(Sent sent);
+  // The stanza that was sent last cannot be made again from the store.
+  void lose() { lossy_ = sent(); }
+  // The client must have this one for the session to be resumed after a restart.
+  [[nodiscard]] std::uint32_t lossy() const { return is_after(acknowledged_, lossy_) ? acknowledged_ : lossy_; }
   // The client has them up to `h`. False if it says more than it was sent (6).
   template <class Taken>
   [[nodiscard]] bool acknowledge(std::uint32_t h, Taken taken) {
     if (h - acknowledged_ > queue_.size()) return false;
+    for (Outgoing& outgoing : std::exchange(earlier_, {})) taken(outgoing);
     for (; acknowledged_ != h; ++acknowledged_) {
       bytes_ -= queue_.front().bytes();
       Outgoing outgoing = std::move(queue_.front().outgoing);
@@ -70,7 +83,8 @@ class Management {
   }
   [[nodiscard]] const std::deque<Sent>& unacknowledged() const { return queue_; }
   [[nodiscard]] std::size_t unacknowledged_bytes() const { return bytes_; }
-  [[nodiscard]] std::deque<Sent> take_unacknowledged();
+  // All that the client did not acknowledge and that came from somebody, in its order.
+  [[nodiscard]] std::vector<Outgoing> take_unacknowledged();
   [[nodiscard]] std::size_t memory_bytes() const;
 
  private:
@@ -86,6 +100,9 @@ class Management {
   std::uint32_t acknowledged_ = 0;
   std::deque<Sent> queue_;
   std::size_t bytes_ = 0;
+  std::uint32_t lossy_ = 0;
+  std::vector<Outgoing> earlier_;  // of a restored session: what its client has if it may be resumed
+  bool restored_ = false;
 };
 
 }  // namespace starling::server

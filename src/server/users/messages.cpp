@@ -69,11 +69,10 @@ bool User::deliver_to(std::span<UserSession* const> sessions, Envelope envelope)
   std::shared_ptr<Delivery> delivery;
   if (durable || (sessions.size() > 1 && type != Type::headline))
     delivery = std::make_shared<Delivery>(*this, static_cast<unsigned>(sessions.size()));
+  if (durable) delivery->keep(envelope);
   for (UserSession* session : sessions) session->send({envelope, delivery});
-  if (!durable) return false;
-  shard_.journal().add(delivery);
-  delivery->keep(std::move(envelope));
-  return true;
+  if (durable) shard_.journal().add(delivery);
+  return durable;
 }
 
 bool User::keep_or_bounce(Envelope envelope) {
@@ -149,18 +148,22 @@ Task<void> User::flush_tail(Jid session_jid) {
 }
 
 void User::send_stored(UserSession& session, const storage::ArchivedMessage& message) {
+  if (auto envelope = from_store(message)) session.send({std::move(*envelope), nullptr});
+}
+
+std::optional<Envelope> User::from_store(const storage::ArchivedMessage& message) const {
   auto document = xml::parse_fragment(message.stanza, ns::client, xml::kNoLimits);
   std::expected<Stanza, StanzaError> stanza = std::unexpected(StanzaError{});
   if (document) stanza = Stanza::from(std::move(*document));
   if (!stanza) {
     log::error("offline message {} of {} is damaged and stays where it is", message.id, jid_.text());
-    return;
+    return std::nullopt;
   }
   Envelope envelope{.stanza = std::make_shared<const Stanza>(std::move(*stanza)), .to = {}};
   envelope.to = envelope.stanza->to();
   envelope.tail_id = message.id;
   envelope.stamp_ms = message.stamp_ms;
-  session.send({std::move(envelope), nullptr});
+  return envelope;
 }
 
 // What sessions did not take, in its order.
@@ -270,6 +273,10 @@ void Delivery::fill(storage::Batch& batch) {
         .peer = std::string(envelope_.stanza->from().bare()),
         .stamp_ms = envelope_.stamp_ms != 0 ? envelope_.stamp_ms : user_.shard_.wall_ms(),
         .undelivered = true};
+    if (pending_ > 0) {
+      message.session = session_;
+      message.number = number_;
+    }
     envelope_.stanza->write(message.stanza, envelope_.stanza->to());
     if (in_tail_) user_.tail_.bytes += message.stanza.size() - bytes_;
     bytes_ = message.stanza.size();

@@ -43,6 +43,7 @@ void User::broadcast_presence(UserSession& session, StanzaPtr presence) {
   if (presence->type() == Type::unavailable) {
     const bool was_available = session.available();
     session.presence_ = presence;
+    remember(session);
     went_unavailable(session, presence, was_available);
     if (!was_available) return;
     for (const SessionEvents& events : shard_.session_events())
@@ -59,6 +60,7 @@ void User::broadcast_presence(UserSession& session, StanzaPtr presence) {
   const bool initial = !session.available();
   session.presence_ = presence;
   session.priority_ = static_cast<std::int8_t>(*priority);
+  remember(session);
 
   to_subscribers(presence);   // 4.2.2, 4.4.2
   to_own_sessions(presence);  // itself included
@@ -67,16 +69,18 @@ void User::broadcast_presence(UserSession& session, StanzaPtr presence) {
     for (const auto& other : sessions_)
       if (other.get() != &session && other->available())
         session.send({{.stanza = other->presence_, .to = session.jid()}, nullptr});
-    for (const auto& [contact, item] : roster_.items())
-      if (item.subscription.to) {
-        const StanzaPtr probe = from_server(Type::probe, session.jid(), item.contact);
-        shard_.route({.stanza = probe, .to = item.contact});
-      }
+    catch_up(session);
     pending_requests_to(session);
   }
   for (const SessionEvents& events : shard_.session_events())
     if (events.available) events.available(*this, session);
   if (session.takes_messages()) start_tail();
+}
+
+void User::catch_up(UserSession& session) {
+  for (const auto& [contact, item] : roster_.items())
+    if (item.subscription.to)
+      shard_.route({.stanza = from_server(Type::probe, session.jid(), item.contact), .to = item.contact});
 }
 
 void User::directed_presence(UserSession& session, StanzaPtr presence) {

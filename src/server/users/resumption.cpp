@@ -11,8 +11,11 @@ namespace {
 // Of a session whose client is away. What it is sent is in its Management.
 class NoConnection final : public Link {
  public:
-  NoConnection(Shard& shard, std::uint64_t session, const Link& last)
-      : shard_(shard), session_(session), facts_(last.facts()), last_input_(last.last_input()) {}
+  // `last` is what the session had before, if anything.
+  NoConnection(Shard& shard, std::uint64_t session, const Link* last)
+      : shard_(shard), session_(session), last_input_(last != nullptr ? last->last_input() : shard.loop().now()) {
+    if (last != nullptr) facts_ = last->facts();
+  }
 
   void send(Outgoing /*outgoing*/) override {}
   void send_text(std::string_view /*xml*/) override {}
@@ -118,19 +121,23 @@ void User::bound_queue(UserSession& session) {
 }
 
 void User::detached(UserSession& session, std::vector<Outgoing> untaken) {
-  const std::uint64_t token = session.management()->token();
-  session.link_ = std::make_shared<NoConnection>(shard_, token, session.link());
-  session.detached_ = true;
-  session.expiry_ = shard_.loop().run_after(
-      std::chrono::seconds(session.management()->resume_seconds()), [&shard = shard_, token] {
-        if (UserSession* late = shard.managed(token))
-          log::info("session {} was not resumed in time", late->jid().text());
-        shard.end_detached(token);
-      });
+  wait_for_client(session, std::chrono::seconds(session.management()->resume_seconds()));
+  shard_.flush_sent();
   log::info("session {} lost its connection and may be resumed", session.jid().text());
   returned(std::move(untaken));
   start_tail();
   shard_.drain();
+}
+
+void User::wait_for_client(UserSession& session, Milliseconds patience) {
+  const std::uint64_t token = session.management()->token();
+  session.link_ = std::make_shared<NoConnection>(shard_, token, session.link_.get());
+  session.detached_ = true;
+  session.expiry_ = shard_.loop().run_after(patience, [&shard = shard_, token] {
+    if (const UserSession* late = shard.managed(token))
+      log::info("session {} was not resumed in time", late->jid().text());
+    shard.end_detached(token);
+  });
 }
 
 UserSession* User::resumable(std::string_view id) {

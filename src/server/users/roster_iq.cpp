@@ -14,6 +14,7 @@ constexpr std::size_t kMaxItem = 4096;                   // bytes of name and gr
 
 void User::roster_get(UserSession& session, const Stanza& request) {
   session.interested_ = true;  // 2.2
+  remember(session);
   const auto asked = request.payload()->attribute("ver");
   std::uint64_t known = 0;
   bool difference = false;

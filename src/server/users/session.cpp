@@ -7,14 +7,34 @@ namespace starling::server {
 void UserSession::send(Outgoing outgoing) {
   if (management_) {
     management_->send({outgoing, {}});
+    if (management_->resumable()) note_sent(outgoing);
     user_.bound_queue(*this);
   }
   link_->send(std::move(outgoing));
 }
 
+// So that the store knows which stanza it was. Presence is asked for again after a restart; what else does
+// not come from the store its client must have.
+void UserSession::note_sent(const Outgoing& outgoing) {
+  const Envelope& envelope = outgoing.envelope;
+  const bool durable = outgoing.delivery && outgoing.delivery->durable() && outgoing.delivery->only_copy();
+  if (durable)
+    outgoing.delivery->handed_to(management_->token(), management_->sent());
+  else if (envelope.tail_id != 0)
+    user_.shard().journal().write(
+        {storage::MarkSent{user_.jid().text(), envelope.tail_id, management_->token(), management_->sent()}});
+  else if (envelope.stanza->kind() != Kind::presence)
+    management_->lose();
+  user_.shard().note_sent(management_->token(), durable || envelope.tail_id != 0);
+}
+
 void UserSession::send_text(std::string_view xml) {
   if (management_) {
     management_->send({{}, std::string(xml)});
+    if (management_->resumable()) {
+      management_->lose();
+      user_.shard().note_sent(management_->token(), false);
+    }
     user_.bound_queue(*this);
   }
   link_->send_text(xml);

@@ -98,6 +98,7 @@ class UserSession final : public Session {
   std::vector<Jid>
       directed_;  // whom it sent presence directly and who would not hear of its end otherwise (RFC 6121 4.6)
   void settle();
+  void note_sent(const Outgoing& outgoing);
   [[nodiscard]] bool settled() const;
   std::unique_ptr<Management> management_;
   Job when_settled_;

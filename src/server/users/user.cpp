@@ -18,7 +18,8 @@ Task<void> User::read() {
   if (!ok) problem = record.error();
   if (ok && *record) {
     auto kinds = co_await shard_.store().values_of(
-        jid_.text(), std::vector<std::string>{std::string(Roster::kKind), std::string(Roster::kMetaKind)});
+        jid_.text(), std::vector<std::string>{std::string(Roster::kKind), std::string(Roster::kMetaKind),
+                                              std::string(kSessionKind)});
     auto tail = co_await shard_.store().undelivered_size(jid_.text());
     ok = kinds.has_value() && tail.has_value();
     if (ok) {
@@ -27,6 +28,7 @@ Task<void> User::read() {
       record_ = std::move(**record);
       record_->sha1 =
           record_->sha256 = {};  // a login reads them from the store; here they would only lie about
+      if (!(*kinds)[2].empty()) co_await restore((*kinds)[2]);
     } else {
       problem = kinds ? tail.error() : kinds.error();
     }
@@ -50,10 +52,12 @@ void User::when_loaded(std::move_only_function<void(User&, bool)> job) {
   }
 }
 
-bool User::idle() const {
-  return !reading_ && !retiring_ && sessions_.empty() && writes_in_flight_ == 0 && kept_ == 0 && !flushing_ &&
-         delivered_.empty();
+bool User::may_stop() const {
+  return !reading_ && !retiring_ && writes_in_flight_ == 0 && kept_ == 0 && !flushing_ && delivered_.empty() &&
+         std::ranges::all_of(sessions_, &UserSession::detached);
 }
+
+bool User::idle() const { return sessions_.empty() && may_stop(); }
 
 std::vector<Session*> User::sessions() const {
   std::vector<Session*> all;
@@ -111,8 +115,8 @@ void User::closed(UserSession& session, std::vector<Outgoing> untaken) {
   if (Management* management = gone->management()) {
     shard_.loop().cancel(gone->expiry_);
     shard_.unmanage(*management);
-    for (Management::Sent& sent : management->take_unacknowledged())
-      if (sent.outgoing.envelope.stanza) untaken.push_back(std::move(sent.outgoing));
+    for (Outgoing& one : management->take_unacknowledged()) untaken.push_back(std::move(one));
+    if (management->resumable()) forget(*gone);
   }
   returned(std::move(untaken));
   if (sessions_.empty() && record_) {

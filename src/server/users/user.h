@@ -35,6 +35,8 @@ class User final : public Account {
   [[nodiscard]] bool exists() const { return record_.has_value() && !retiring_; }
   // Nothing that would be lost or repeated if it were unloaded now.
   [[nodiscard]] bool idle() const;
+  // The same, but for sessions that the store remembers.
+  [[nodiscard]] bool may_stop() const;
   [[nodiscard]] SteadyTime last_used() const { return last_used_; }
   // Runs now if loaded, else when it is; the argument says whether loading worked.
   void when_loaded(std::move_only_function<void(User&, bool)> job);
@@ -51,8 +53,12 @@ class User final : public Account {
   // The session of that id, if it may be resumed. Its connection, if it has one still, is replaced.
   [[nodiscard]] UserSession* resumable(std::string_view id);
   void resumed(UserSession& session, std::shared_ptr<Link> link);
-  void taken(Outgoing& outgoing);          // the client has it for good
+  // After a restart: asks contacts for presence, whose last the session may have missed.
+  void catch_up(UserSession& session);
+  void taken(Outgoing& outgoing);  // the client has it for good
   void bound_queue(UserSession& session);  // which was sent something that it counts
+  // What the store has to know of a session that may be resumed, so that this works after a restart.
+  void remember(const UserSession& session);
   void end_sessions(const Jid& except, const StreamError& why);
   [[nodiscard]] UserSession* find(std::string_view resource) const;
   [[nodiscard]] const std::vector<std::unique_ptr<UserSession>>& all_sessions() const { return sessions_; }
@@ -89,6 +95,14 @@ class User final : public Account {
   void receive_probe(const Envelope& envelope);
 
   // messages.cpp
+  // restart.cpp
+  static constexpr std::string_view kSessionKind = "session";
+  void forget(const UserSession& session);
+  struct Restored;
+  Task<void> restore(storage::Entries stored);
+  Task<void> restore_untaken(std::vector<Restored>& sessions);
+  void wait_for_client(UserSession& session, Milliseconds patience);
+
   friend class Delivery;
   // These say whether the message's sender hears of it from the journal.
   bool deliver_to_bare(Envelope envelope);
@@ -97,6 +111,7 @@ class User final : public Account {
   void start_tail();
   Task<void> flush_tail(Jid session);
   void send_stored(UserSession& session, const storage::ArchivedMessage& message);
+  [[nodiscard]] std::optional<Envelope> from_store(const storage::ArchivedMessage& message) const;
   void returned(std::vector<Outgoing> untaken);
   void delivered(std::uint64_t id);
   void mark_delivered();
