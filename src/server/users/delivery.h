@@ -47,7 +47,7 @@ class Delivery final : public Journal::Entry {
   std::size_t bytes_ = 0;  // there
   std::uint64_t session_ = 0;
   std::uint32_t number_ = 0;
-  unsigned pending_;       // copies that were neither taken nor returned
+  unsigned pending_;  // copies that were neither taken nor returned
   bool taken_ = false;
   bool appended_ = false;  // the last fill() wrote it
   bool in_tail_ = false;   // User::tail_ counts it

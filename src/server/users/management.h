@@ -64,7 +64,9 @@ class Management {
   // The stanza that was sent last cannot be made again from the store.
   void lose() { lossy_ = sent(); }
   // The client must have this one for the session to be resumed after a restart.
-  [[nodiscard]] std::uint32_t lossy() const { return is_after(acknowledged_, lossy_) ? acknowledged_ : lossy_; }
+  [[nodiscard]] std::uint32_t lossy() const {
+    return is_after(acknowledged_, lossy_) ? acknowledged_ : lossy_;
+  }
   // The client has them up to `h`. False if it says more than it was sent (6).
   template <class Taken>
   [[nodiscard]] bool acknowledge(std::uint32_t h, Taken taken) {

@@ -1,9 +1,9 @@
-// Sessions that outlive the server (XEP-0198 5): what the store knows of one that may be resumed, and how it comes
-// back. Its presence and what it asked for are a value of its account; what it sent and was sent are counters,
-// written with the messages; the messages it was handed name it.
+// Sessions that outlive the server (XEP-0198 5): what the store knows of one that may be resumed, and how it
+// comes back. Its presence and what it asked for are a value of its account; what it sent and was sent are
+// counters, written with the messages; the messages it was handed name it.
 //
-// Delivery does not wait for the disk, so a client may have more than the store knows of, or miss a reply that
-// nobody can make again. Then the session is not resumed, and its client begins anew.
+// Delivery does not wait for the disk, so a client may have more than the store knows of, or miss a reply
+// that nobody can make again. Then the session is not resumed, and its client begins anew.
 #include <charconv>
 
 #include "base/log.h"
@@ -41,7 +41,9 @@ std::optional<StoredSession> decode(const std::string& key, const std::string& v
   auto document = xml::parse_fragment(value, ns::client, xml::kNoLimits);
   if (!document) return std::nullopt;
   const xml::Element& element = document->root();
-  const auto get = [&](std::string_view name) { return element.attribute(name).value_or(std::string_view()); };
+  const auto get = [&](std::string_view name) {
+    return element.attribute(name).value_or(std::string_view());
+  };
   const auto token = read_number<std::uint64_t>(key);
   const auto seconds = read_number<std::size_t>(get("seconds"));
   if (!token || !seconds) return std::nullopt;
@@ -155,9 +157,8 @@ Task<void> User::restore(storage::Entries stored) {
     auto session = decode(key, value);
     auto full = session ? jid_.with_resource(session->resource) : Result<Jid>(fail(Errc::corrupt, "damaged"));
     if (!full || running >= std::chrono::seconds(session->seconds) || find(session->resource) != nullptr) {
-      shard_.journal().write(
-          {storage::DeleteValue{jid_.text(), std::string(kSessionKind), key},
-           storage::ForgetSession{read_number<std::uint64_t>(key).value_or(0)}});
+      shard_.journal().write({storage::DeleteValue{jid_.text(), std::string(kSessionKind), key},
+                              storage::ForgetSession{read_number<std::uint64_t>(key).value_or(0)}});
       continue;
     }
     auto counts = co_await shard_.store().session_counts(session->token);
@@ -171,7 +172,8 @@ Task<void> User::restore(storage::Entries stored) {
     back->priority_ = static_cast<std::int8_t>(session->priority);
     back->directed_ = std::move(session->directed);
     back->presence_ = std::move(session->presence);
-    wait_for_client(*back, std::chrono::duration_cast<Milliseconds>(std::chrono::seconds(session->seconds) - running));
+    wait_for_client(
+        *back, std::chrono::duration_cast<Milliseconds>(std::chrono::seconds(session->seconds) - running));
     all.push_back({back.get(), counts->value_or(storage::SessionCounts()), {}});
   }
   if (!all.empty()) co_await restore_untaken(all);

@@ -13,7 +13,9 @@ class NoConnection final : public Link {
  public:
   // `last` is what the session had before, if anything.
   NoConnection(Shard& shard, std::uint64_t session, const Link* last)
-      : shard_(shard), session_(session), last_input_(last != nullptr ? last->last_input() : shard.loop().now()) {
+      : shard_(shard),
+        session_(session),
+        last_input_(last != nullptr ? last->last_input() : shard.loop().now()) {
     if (last != nullptr) facts_ = last->facts();
   }
 

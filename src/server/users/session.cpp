@@ -1,5 +1,6 @@
 #include "server/users/session.h"
 
+#include "server/shard.h"
 #include "server/users/user.h"
 
 namespace starling::server {

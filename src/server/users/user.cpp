@@ -53,8 +53,8 @@ void User::when_loaded(std::move_only_function<void(User&, bool)> job) {
 }
 
 bool User::may_stop() const {
-  return !reading_ && !retiring_ && writes_in_flight_ == 0 && kept_ == 0 && !flushing_ && delivered_.empty() &&
-         std::ranges::all_of(sessions_, &UserSession::detached);
+  return !reading_ && !retiring_ && writes_in_flight_ == 0 && kept_ == 0 && !flushing_ &&
+         delivered_.empty() && std::ranges::all_of(sessions_, &UserSession::detached);
 }
 
 bool User::idle() const { return sessions_.empty() && may_stop(); }

@@ -55,7 +55,7 @@ class User final : public Account {
   void resumed(UserSession& session, std::shared_ptr<Link> link);
   // After a restart: asks contacts for presence, whose last the session may have missed.
   void catch_up(UserSession& session);
-  void taken(Outgoing& outgoing);  // the client has it for good
+  void taken(Outgoing& outgoing);          // the client has it for good
   void bound_queue(UserSession& session);  // which was sent something that it counts
   // What the store has to know of a session that may be resumed, so that this works after a restart.
   void remember(const UserSession& session);
