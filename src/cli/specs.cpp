@@ -59,6 +59,8 @@ constexpr auto kCore = std::to_array<CoreSpecification>({
     {"XEP-0198", "1.6.3", "acknowledged stanzas, and sessions that are resumed", "server"},
     {"XEP-0203", "2.0", "time stamps of messages delivered late", "server"},
     {"XEP-0205", "1.0.2", "limits against denial of service", "xml, stream, server"},
+    {"XEP-0333", "1.0.0", "chat markers pass through, are kept and copied", "server"},
+    {"XEP-0352", "1.0.0", "what can wait for an inactive client does", "server"},
     {"XEP-0368", "1.1.0", "direct TLS, and the SRV records that lead to it", "net"},
     {"XEP-0440", "1.0.0", "channel-binding types told before login", "stream/sasl"},
     {"XEP-0487", "0.1.0", "direct TLS told by host-meta", "net"},

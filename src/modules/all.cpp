@@ -15,6 +15,7 @@ std::unique_ptr<Module> vcard();
 std::unique_ptr<Module> private_xml();
 std::unique_ptr<Module> registration();
 std::unique_ptr<Module> offline(const server::Config& config);
+std::unique_ptr<Module> carbons();
 std::unique_ptr<Module> limits_feature();
 
 std::vector<std::unique_ptr<Module>> all(const server::Config& config) {
@@ -29,6 +30,7 @@ std::vector<std::unique_ptr<Module>> all(const server::Config& config) {
   list.push_back(private_xml());
   list.push_back(registration());
   list.push_back(offline(config));
+  list.push_back(carbons());
   list.push_back(limits_feature());
   return list;
 }

@@ -3,6 +3,7 @@
 // delivering them is the server's work; a message that nobody keeps goes back to its sender. Known gaps: what
 // is advertised (section 4) follows the configuration at the start, what is done follows every reload.
 #include "server/module.h"
+#include "stanza/chat_state.h"
 #include "xml/namespaces.h"
 
 namespace starling::modules {
@@ -15,19 +16,6 @@ bool has_content(const Stanza& message) {
   return std::ranges::any_of(message.element().children(), [](const xml::Element& child) {
     return child.ns() != ns::chat_states && child.ns() != ns::hints && child.name() != "thread";
   });
-}
-
-// A chat state and nothing else (XEP-0085): whoever types to somebody who is away is not to be told so at
-// every key.
-bool only_chat_state(const Stanza& message) {
-  const xml::Element* first = message.element().first_child();
-  return first != nullptr &&
-         std::ranges::all_of(message.element().children(),
-                             [](const xml::Element& child) {
-                               return child.ns() == ns::chat_states || child.ns() == ns::hints ||
-                                      child.is("thread", ns::client);
-                             }) &&
-         message.element().child_in(ns::chat_states) != nullptr;
 }
 
 bool worth_keeping(const Stanza& message) {
@@ -53,7 +41,8 @@ class Offline final : public Module {
   void attach(Registry& registry) override {
     registry.absent([&context = registry.context()](const Account&, const Stanza& message) {
       if (context.config().offline.enabled && worth_keeping(message)) return Keep::yes;
-      return only_chat_state(message) ? Keep::drop : Keep::no;
+      // Whoever types to somebody who is away is not to be told so at every key.
+      return is_only_chat_state(message) ? Keep::drop : Keep::no;
     });
   }
 

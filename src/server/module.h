@@ -48,6 +48,10 @@ class Session {
       const = 0;  // the last broadcast one; null before the first
   [[nodiscard]] virtual SteadyTime last_activity() const = 0;
   virtual void deliver(const Envelope& envelope) = 0;
+  // What a module notes of the session under a name of its own (a literal). It outlives connections and the
+  // server as far as the session does.
+  [[nodiscard]] virtual bool option(std::string_view name) const = 0;
+  virtual void set_option(std::string_view name, bool on) = 0;
   virtual void end(const StreamError& error) = 0;  // closes the stream
 };
 
@@ -95,6 +99,14 @@ struct Passage {
   const Envelope& envelope;
   Account& account;  // whose phase this is: the sender's (outward) or the recipient's (inward)
   bool outward;
+};
+
+// A message that was sent by a session, or delivered to sessions.
+struct Copying {
+  const Envelope& envelope;
+  Account& account;  // the sender's (outward) or the recipient's (inward)
+  bool outward;
+  std::span<Session* const> have_it;  // the sender, or who gets it
 };
 
 // Asked when a message found no session that takes it.
@@ -161,6 +173,8 @@ class Registry {
 
   // Phases, in the order of modules/all.cpp.
   virtual void screen(std::function<std::expected<void, StanzaError>(const Passage&)> phase) = 0;
+  // May deliver copies to other sessions of the account.
+  virtual void copy(std::function<void(const Copying&)> phase) = 0;
   virtual void absent(std::function<Keep(const Account&, const Stanza&)> phase) = 0;
   virtual void on_session(SessionEvents events) = 0;
 

@@ -42,6 +42,10 @@ void Shard::from_session(UserSession& session, Stanza stanza, Counted counted) {
   } else if (shared->kind() == Kind::presence) {
     user.directed_presence(session, shared);
   } else {
+    if (shared->kind() == Kind::message && user.all_sessions().size() > 1) {
+      Session* const sender = &session;
+      copy({envelope, user, true, {&sender, 1}});
+    }
     route(std::move(envelope));
   }
   drain();

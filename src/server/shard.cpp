@@ -28,7 +28,7 @@ Shard::Shard(Core& core, std::size_t index, Loop& loop, Config config, const Mod
   modules_ = modules(config);
   for (const auto& module : modules_) module_infos_.push_back(module->info());
   register_roster();
-  register_stream_management();
+  register_nonzas();
   for (const auto& module : modules_) module->attach(*this);
   setup_ = make_setup(std::move(config));
 }
@@ -168,7 +168,7 @@ void Shard::register_roster() {
                  {});
 }
 
-void Shard::register_stream_management() {
+void Shard::register_nonzas() {
   stream_feature(
       {.name = "sm",
        .advertise =
@@ -176,6 +176,15 @@ void Shard::register_stream_management() {
              if (view.authenticated) writer.open("sm", ns::sm).close();
            },
        .claims = [](const stream::View&, const xml::Element& element) { return element.ns() == ns::sm; }},
+      {});
+  stream_feature(
+      {.name = "csi",
+       .advertise =
+           [](const stream::View& view, xml::Writer& writer) {
+             if (view.authenticated) writer.open("csi", kClientState).close();
+           },
+       .claims = [](const stream::View& view,
+                    const xml::Element& element) { return view.bound && element.ns() == kClientState; }},
       {});
 }
 

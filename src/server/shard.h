@@ -77,6 +77,9 @@ class Shard final : public Context, private Registry {
 
   // --- phases ---
   [[nodiscard]] std::expected<void, StanzaError> screen(const Passage& passage) const;
+  void copy(const Copying& copying) const {
+    for (const auto& phase : copies_) phase(copying);
+  }
   [[nodiscard]] Keep absent(const Account& account, const Stanza& message) const;
   [[nodiscard]] const std::vector<SessionEvents>& session_events() const { return session_events_; }
   [[nodiscard]] const GuestHandler& guest_handler(std::size_t feature) const {
@@ -135,6 +138,7 @@ class Shard final : public Context, private Registry {
   void screen(std::function<std::expected<void, StanzaError>(const Passage&)> phase) override {
     screens_.push_back(std::move(phase));
   }
+  void copy(std::function<void(const Copying&)> phase) override { copies_.push_back(std::move(phase)); }
   void absent(std::function<Keep(const Account&, const Stanza&)> phase) override {
     absents_.push_back(std::move(phase));
   }
@@ -151,7 +155,7 @@ class Shard final : public Context, private Registry {
   static std::string iq_key(Type type, Target target, std::string_view ns, std::string_view name);
   void add_iq(std::string key, IqEntry entry);
   void register_roster();
-  void register_stream_management();
+  void register_nonzas();
   std::shared_ptr<const Setup> make_setup(Config config) const;
 
   void deliver(Envelope envelope);  // one stanza of the outbox
@@ -182,6 +186,7 @@ class Shard final : public Context, private Registry {
   std::vector<std::unique_ptr<Module>> modules_;
   IqTable iqs_;
   std::vector<std::function<std::expected<void, StanzaError>(const Passage&)>> screens_;
+  std::vector<std::function<void(const Copying&)>> copies_;
   std::vector<std::function<Keep(const Account&, const Stanza&)>> absents_;
   std::vector<SessionEvents> session_events_;
 

@@ -36,10 +36,20 @@ class FakeSession final : public server::Session {
   [[nodiscard]] SteadyTime last_activity() const override { return {}; }
   void deliver(const server::Envelope& envelope) override { delivered.push_back(envelope); }
   void end(const StreamError& error) override { ended = error.condition; }
+  [[nodiscard]] bool option(std::string_view name) const override {
+    return options.contains(std::string(name));
+  }
+  void set_option(std::string_view name, bool on) override {
+    if (on)
+      options.emplace(name);
+    else
+      options.erase(std::string(name));
+  }
 
   void set_presence(StanzaPtr presence) { presence_ = std::move(presence); }
   std::vector<server::Envelope> delivered;
   std::optional<StreamCondition> ended;
+  std::set<std::string> options;
 
  private:
   Jid jid_;
@@ -95,7 +105,8 @@ class Bench : public testing::Test, public server::Context, private server::Regi
 
   // Makes the modules anew, as a start with config_ does.
   void rebuild() {
-    iqs_.clear(), features_.clear(), handlers_.clear(), events_.clear(), absents_.clear(), infos_.clear();
+    iqs_.clear(), features_.clear(), handlers_.clear(), events_.clear(), absents_.clear(), copies_.clear(),
+        infos_.clear();
     modules_ = modules::all(config_);
     for (const auto& module : modules_) infos_.push_back(module->info());
     for (const auto& module : modules_) module->attach(*this);
@@ -268,6 +279,9 @@ class Bench : public testing::Test, public server::Context, private server::Regi
     add({type, target, std::string(ns), std::string(name)}, {access, {}, std::move(handler)});
   }
   void screen(std::function<std::expected<void, StanzaError>(const server::Passage&)>) override {}
+  void copy(std::function<void(const server::Copying&)> phase) override {
+    copies_.push_back(std::move(phase));
+  }
   void absent(std::function<server::Keep(const server::Account&, const Stanza&)> phase) override {
     absents_.push_back(std::move(phase));
   }
@@ -283,6 +297,7 @@ class Bench : public testing::Test, public server::Context, private server::Regi
   std::vector<server::GuestHandler> handlers_;
   std::vector<server::SessionEvents> events_;
   std::vector<std::function<server::Keep(const server::Account&, const Stanza&)>> absents_;
+  std::vector<std::function<void(const server::Copying&)>> copies_;
 };
 
 }  // namespace starling::modules

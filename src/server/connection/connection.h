@@ -82,6 +82,8 @@ class Connection final : public net::ByteStream::Handler,
   Task<void> run_claimed(std::size_t feature, xml::Document document);
   void limit_rate();
 
+  void client_state(const xml::Element& nonza);
+
   // stream_management.cpp
   void managed(const xml::Element& nonza);
   void enable(const xml::Element& nonza);

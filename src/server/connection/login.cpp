@@ -73,6 +73,8 @@ bool Connection::handle(stream::Event event, std::string_view& input) {
                         [&](stream::Claimed& claimed) {
                           if (claimed.document.root().ns() == ns::sm)
                             managed(claimed.document.root());
+                          else if (claimed.document.root().ns() == kClientState)
+                            client_state(claimed.document.root());
                           else if (shard_->guest_handler(claimed.feature))
                             spawn(run_claimed(claimed.feature, std::move(claimed.document)));
                           return true;
@@ -272,6 +274,15 @@ void Connection::refuse(const xml::Element& element, const StanzaError& error) {
   write_error(writer, error);
   writer.close();
   session_->send_text(text);
+}
+
+// XEP-0352 4.2: no answer.
+void Connection::client_state(const xml::Element& nonza) {
+  const bool active = nonza.name() == "active";
+  if (session_ == nullptr || (!active && nonza.name() != "inactive"))
+    end({StreamCondition::unsupported_stanza_type, {}});
+  else
+    session_->set_active(active);
 }
 
 Task<void> Connection::run_claimed(std::size_t feature, xml::Document document) {

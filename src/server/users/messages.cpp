@@ -37,8 +37,11 @@ bool User::deliver_to_bare(Envelope envelope) {
     return false;
   }
   // While the tail is handed over, what is new goes behind it; only what nobody would keep goes on at once.
-  if (flushing_ && type != Type::headline && shard_.absent(*this, *envelope.stanza) == Keep::yes)
+  if (flushing_ && type != Type::headline && shard_.absent(*this, *envelope.stanza) == Keep::yes) {
+    UserSession* const best = most_available();
+    copy(envelope, best != nullptr ? std::span(&best, 1) : std::span<UserSession* const>());
     return keep_or_bounce(std::move(envelope));
+  }
   // 8.5.2.1.1: a headline to all that take messages, the others to the most available session; equals share.
   int highest = -1;
   std::vector<UserSession*> takers;
@@ -51,8 +54,10 @@ bool User::deliver_to_bare(Envelope envelope) {
     }
     takers.push_back(session.get());
   }
-  if (takers.empty())  // 8.5.2.2.1
+  if (takers.empty()) {  // 8.5.2.2.1
+    copy(envelope, {});
     return type != Type::headline && keep_or_bounce(std::move(envelope));
+  }
   return deliver_to(takers, std::move(envelope));
 }
 
@@ -71,8 +76,16 @@ bool User::deliver_to(std::span<UserSession* const> sessions, Envelope envelope)
     delivery = std::make_shared<Delivery>(*this, static_cast<unsigned>(sessions.size()));
   if (durable) delivery->keep(envelope);
   for (UserSession* session : sessions) session->send({envelope, delivery});
+  copy(envelope, sessions);
   if (durable) shard_.journal().add(delivery);
   return durable;
+}
+
+// For the sessions beside those that have it.
+void User::copy(const Envelope& envelope, std::span<UserSession* const> have_it) {
+  if (sessions_.size() <= have_it.size()) return;
+  const std::vector<Session*> sessions(have_it.begin(), have_it.end());
+  shard_.copy({envelope, *this, false, sessions});
 }
 
 bool User::keep_or_bounce(Envelope envelope) {
@@ -100,14 +113,19 @@ bool User::keep_or_bounce(Envelope envelope) {
 // Hands the tail to the most available session, if there is one and anything to hand over.
 void User::start_tail() {
   if (flushing_ || tail_.messages <= tail_out_.size()) return;
+  const UserSession* best = most_available();
+  if (best == nullptr) return;
+  flushing_ = true;
+  spawn(flush_tail(best->jid()));
+}
+
+UserSession* User::most_available() const {
   UserSession* best = nullptr;
   for (const auto& session : sessions_)
     if (session->takes_messages() && !session->detached() &&
         (best == nullptr || session->priority() > best->priority()))
       best = session.get();
-  if (best == nullptr) return;
-  flushing_ = true;
-  spawn(flush_tail(best->jid()));
+  return best;
 }
 
 Task<void> User::flush_tail(Jid session_jid) {

@@ -27,6 +27,7 @@ struct StoredSession {
   int priority = 0;
   StanzaPtr presence;
   std::vector<Jid> directed;
+  std::vector<std::string> options;
 };
 
 template <class T>
@@ -56,6 +57,8 @@ std::optional<StoredSession> decode(const std::string& key, const std::string& v
   for (const xml::Element& child : element.children()) {
     if (child.name() == "directed") {
       if (auto jid = Jid::parse(child.text())) session.directed.push_back(std::move(*jid));
+    } else if (child.name() == "option") {
+      session.options.emplace_back(child.text());
     } else if (auto presence = xml::parse_fragment(child.bytes(), ns::client, xml::kNoLimits)) {
       if (auto stanza = Stanza::from(std::move(*presence)))
         session.presence = std::make_shared<const Stanza>(std::move(*stanza));
@@ -80,6 +83,7 @@ void User::remember(const UserSession& session) {
   if (session.interested_) writer.attribute("interested", "1");
   if (session.priority_ != 0) writer.attribute("priority", std::to_string(session.priority_));
   for (const Jid& jid : session.directed_) writer.leaf("directed", jid.text());
+  for (const std::string& option : session.options_) writer.leaf("option", option);
   if (session.presence_) {
     std::string presence;
     session.presence_->write(presence);
@@ -171,6 +175,7 @@ Task<void> User::restore(storage::Entries stored) {
     back->interested_ = session->interested;
     back->priority_ = static_cast<std::int8_t>(session->priority);
     back->directed_ = std::move(session->directed);
+    back->options_ = std::move(session->options);
     back->presence_ = std::move(session->presence);
     wait_for_client(
         *back, std::chrono::duration_cast<Milliseconds>(std::chrono::seconds(session->seconds) - running));

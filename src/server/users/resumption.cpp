@@ -123,6 +123,7 @@ void User::bound_queue(UserSession& session) {
 }
 
 void User::detached(UserSession& session, std::vector<Outgoing> untaken) {
+  session.set_active(true);  // XEP-0352 5.2
   wait_for_client(session, std::chrono::seconds(session.management()->resume_seconds()));
   shard_.flush_sent();
   log::info("session {} lost its connection and may be resumed", session.jid().text());

@@ -5,7 +5,29 @@
 
 namespace starling::server {
 
+void UserSession::set_active(bool active) {
+  if (!active) {
+    if (!waiting_) waiting_ = std::make_unique<Waiting>();
+    return;
+  }
+  hand_over();
+  waiting_.reset();
+}
+
+void UserSession::hand_over() {
+  if (!waiting_) return;
+  for (Outgoing& one : waiting_->take()) send_now(std::move(one));
+}
+
 void UserSession::send(Outgoing outgoing) {
+  if (waiting_) {
+    if (Waiting::may_wait(outgoing, jid_) && waiting_->add(outgoing)) return;
+    hand_over();
+  }
+  send_now(std::move(outgoing));
+}
+
+void UserSession::send_now(Outgoing outgoing) {
   if (management_) {
     management_->send({outgoing, {}});
     if (management_->resumable()) note_sent(outgoing);
@@ -30,6 +52,7 @@ void UserSession::note_sent(const Outgoing& outgoing) {
 }
 
 void UserSession::send_text(std::string_view xml) {
+  hand_over();
   if (management_) {
     management_->send({{}, std::string(xml)});
     if (management_->resumable()) {
@@ -39,6 +62,19 @@ void UserSession::send_text(std::string_view xml) {
     user_.bound_queue(*this);
   }
   link_->send_text(xml);
+}
+
+bool UserSession::option(std::string_view name) const {
+  return std::ranges::find(options_, name) != options_.end();
+}
+
+void UserSession::set_option(std::string_view name, bool on) {
+  if (option(name) == on) return;
+  if (on)
+    options_.emplace_back(name);
+  else
+    std::erase(options_, name);
+  user_.remember(*this);
 }
 
 }  // namespace starling::server

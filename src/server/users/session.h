@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "server/module.h"
+#include "server/users/client_state.h"
 #include "server/users/delivery.h"
 #include "server/users/management.h"
 
@@ -63,6 +64,8 @@ class UserSession final : public Session {
   [[nodiscard]] const StanzaPtr& presence() const override { return presence_; }
   [[nodiscard]] SteadyTime last_activity() const override { return link_->last_input(); }
   void deliver(const Envelope& envelope) override { send({envelope, nullptr}); }
+  [[nodiscard]] bool option(std::string_view name) const override;
+  void set_option(std::string_view name, bool on) override;
   void end(const StreamError& error) override { link_->end(error); }
 
   // Would get a message sent to the bare JID, priorities aside.
@@ -72,6 +75,9 @@ class UserSession final : public Session {
   // Everything that the client is sent and that is a stanza goes through these two.
   void send(Outgoing outgoing);
   void send_text(std::string_view xml);  // a reply or push, written as it is
+
+  // XEP-0352. Sessions begin active, and are active again when they are resumed.
+  void set_active(bool active);
 
   // --- stream management (XEP-0198; resumption.cpp) ---
   [[nodiscard]] Management* management() const { return management_.get(); }  // null: not asked for
@@ -95,8 +101,12 @@ class UserSession final : public Session {
   Jid jid_;
   std::shared_ptr<Link> link_;
   StanzaPtr presence_;
+  std::unique_ptr<Waiting> waiting_;  // while the client is inactive
+  std::vector<std::string> options_;  // that are on
   std::vector<Jid>
       directed_;  // whom it sent presence directly and who would not hear of its end otherwise (RFC 6121 4.6)
+  void hand_over();  // what waits for the client to be active
+  void send_now(Outgoing outgoing);
   void settle();
   void note_sent(const Outgoing& outgoing);
   [[nodiscard]] bool settled() const;

@@ -108,7 +108,9 @@ class User final : public Account {
   bool deliver_to_bare(Envelope envelope);
   bool deliver_to(std::span<UserSession* const> sessions, Envelope envelope);
   bool keep_or_bounce(Envelope envelope);
+  void copy(const Envelope& envelope, std::span<UserSession* const> have_it);
   void start_tail();
+  [[nodiscard]] UserSession* most_available() const;  // that takes messages and is connected
   Task<void> flush_tail(Jid session);
   void send_stored(UserSession& session, const storage::ArchivedMessage& message);
   [[nodiscard]] std::optional<Envelope> from_store(const storage::ArchivedMessage& message) const;
