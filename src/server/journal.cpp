@@ -36,6 +36,7 @@ Journal::~Journal() {
 }
 
 void Journal::add(std::shared_ptr<Entry> entry) {
+  bytes_ += entry->bytes();
   waiting_.push_back(std::move(entry));
   due();
 }
@@ -86,22 +87,30 @@ void Journal::finish(const std::vector<std::size_t>& appends, const Result<stora
   if (!result) {
     log::error("{} changes could not be stored, they are tried again: {}", written.size(),
                result.error().message);
-    std::vector<std::shared_ptr<Entry>> again;
-    for (const auto& entry : written)
-      if (entry->failed(result.error())) again.push_back(entry);
-    if (again.empty()) return;
-    again.insert(again.end(), waiting_.begin(), waiting_.end());
-    waiting_ = std::move(again);
+    // Before anybody is told: what they add waits for the next attempt as well.
     retry_ = loop_.run_after(kRetry, [this] {
       retry_ = 0;
       if (!waiting_.empty()) due();
     });
+    std::vector<std::shared_ptr<Entry>> again;
+    for (const auto& entry : written)
+      if (entry->failed(result.error()))
+        again.push_back(entry);
+      else
+        bytes_ -= entry->bytes();
+    if (again.empty()) {
+      loop_.cancel(std::exchange(retry_, 0));
+      return;
+    }
+    again.insert(again.end(), waiting_.begin(), waiting_.end());
+    waiting_ = std::move(again);
     return;
   }
   std::span<const std::uint64_t> ids = result->appended;
   for (std::size_t i = 0; i < written.size(); ++i) {
     const auto own = ids.first(appends[i]);
     ids = ids.subspan(appends[i]);
+    bytes_ -= written[i]->bytes();
     try {
       written[i]->done(own);
     } catch (const std::exception& problem) {  // the environment's fault; the others go on

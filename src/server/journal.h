@@ -26,6 +26,8 @@ class Journal {
     virtual void done(std::span<const std::uint64_t> ids) = 0;
     // They are not, and will be tried again unless this returns false.
     virtual bool failed(const Error& /*error*/) { return true; }
+    // What it holds, if that is much; the same as long as it waits.
+    [[nodiscard]] virtual std::size_t bytes() const { return 0; }
   };
 
   Journal(Loop& loop, storage::Store& store) : loop_(loop), store_(store) {}
@@ -40,6 +42,7 @@ class Journal {
 
   // Entries that are not done. What they hold is bounded by whoever adds them.
   [[nodiscard]] std::size_t waiting() const { return waiting_.size() + writing_.size(); }
+  [[nodiscard]] std::size_t waiting_bytes() const { return bytes_; }
   [[nodiscard]] bool failing() const { return retry_ != 0; }
 
  private:
@@ -50,6 +53,7 @@ class Journal {
   Loop& loop_;
   storage::Store& store_;
   std::vector<std::shared_ptr<Entry>> waiting_, writing_;
+  std::size_t bytes_ = 0;
   bool due_ = false;         // a batch is made at the end of this turn
   Loop::TimerId retry_ = 0;  // not 0: the last batch failed and this brings the next
 };

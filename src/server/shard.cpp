@@ -10,7 +10,8 @@ namespace starling::server {
 namespace {
 
 constexpr Milliseconds kTick{5000};
-constexpr std::size_t kMaxUnwritten = 10000;  // durable messages of a shard while the store fails
+// What a shard may have waiting for a store that stands still.
+constexpr std::size_t kMaxUnwritten = 100000, kMaxUnwrittenBytes = std::size_t{64} << 20;
 constexpr std::chrono::seconds kUnloadAfter{60};
 constexpr std::size_t kScratchBytes = 65536;
 constexpr std::size_t kSpareBuffers = 64, kLargestSpareBuffer = 65536;
@@ -43,7 +44,9 @@ void Shard::start(std::size_t shards) {
   tick_ = loop_.run_after(kTick, [this] { tick(); });
 }
 
-bool Shard::journal_full() const { return journal_.failing() && journal_.waiting() >= kMaxUnwritten; }
+bool Shard::journal_full() const {
+  return journal_.waiting() >= kMaxUnwritten || journal_.waiting_bytes() >= kMaxUnwrittenBytes;
+}
 
 storage::Store& Shard::store() { return core_.store(); }
 Accounts& Shard::accounts() { return core_.accounts(); }
@@ -114,6 +117,7 @@ Task<Result<void>> Shard::remove_account(Jid bare) {
   if (!account->exists()) co_return co_await accounts().remove(bare);  // which says so
   // Out of the store first, so that whoever sees a session end cannot log in again.
   account->retire();
+  co_await journal_.passed();  // what was on its way to its store goes with it
   auto removed = co_await accounts().remove(bare);
   if (removed) account->cancel_everything({StreamCondition::not_authorized, "The account was removed"});
   account->keep();

@@ -88,7 +88,7 @@ class Shard final : public Context, private Registry {
 
   // --- what must be on disk, and the sessions that are told (XEP-0198; users/resumption.cpp) ---
   [[nodiscard]] Journal& journal() { return journal_; }
-  // The store has failed for so long that no more can wait for it.
+  // The store has stood still for so long that no more can wait for it.
   [[nodiscard]] bool journal_full() const;
   void manage(UserSession& session);
   void unmanage(const Management& management) { managed_.erase(management.token()); }

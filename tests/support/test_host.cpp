@@ -123,7 +123,8 @@ void TestHost::start() {
   const std::vector<Loop*> loops(shards_, &loop_);
   loop_.in_turn(
       [&] { core_ = std::make_unique<server::Core>(config_, *store_, accounts_, loops, modules_); });
-  static_cast<void>(loop_.get([&] { return core_->prepare(); }));
+  const Result<void> prepared = loop_.get([&] { return core_->prepare(); });
+  if (!prepared) throw std::runtime_error(prepared.error().message);
 }
 
 void TestHost::restart() {
@@ -166,9 +167,10 @@ void TestHost::add_account(std::string_view bare_jid) {
 }
 
 TestClient& TestHost::connect(const MemoryPairOptions& options) {
-  auto [server_side, client_side] = memory_pair(options);
+  MemoryPair pair = memory_pair(options);
   loop_.in_turn([&] {
-    clients_.push_back(std::make_unique<TestClient>(*this, std::move(client_side)));
+    std::unique_ptr<MemoryStream> server_side = std::move(pair.first);
+    clients_.push_back(std::make_unique<TestClient>(*this, std::move(pair.second)));
     server::Shard& shard = core_->shard(clients_.size() % core_->shard_count());
     static_cast<void>(core_->admit(server_side->peer_address()));
     std::make_shared<server::Connection>(shard, std::move(server_side), server::Transport::starttls, nullptr)

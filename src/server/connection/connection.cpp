@@ -120,8 +120,9 @@ void Connection::limit_rate() {
 
 void Connection::release() {
   if (--holds_ > 0) return;
-  if (const std::uint32_t held = std::exchange(held_, 0); held != 0 && session_ != nullptr)
-    session_->safe({session_->management()->token(), held, held}, false);
+  // Its session may have gone on without this connection.
+  if (const Counted held = std::exchange(held_, {}))
+    if (UserSession* session = shard_->managed(held.session)) session->safe(held, false);
   resume();
 }
 
@@ -287,7 +288,7 @@ void Connection::check_time(SteadyTime now) {
         .attribute("to", session_->jid().text())
         .empty("ping", ns::ping)
         .close();
-    session_->send_text(text);
+    session_->send_idle_text(text);
   } else {
     check_acknowledgements(now);
   }

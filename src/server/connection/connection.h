@@ -90,9 +90,11 @@ class Connection final : public net::ByteStream::Handler,
   void resume_session(const xml::Element& nonza);
   void find_session(const std::string& id, std::uint32_t h);
   void finish_resuming(std::uint64_t token, std::uint32_t h);
+  void stand_in(const UserSession& session);
   void refuse_management(Condition condition);
   void take_acknowledgement(const xml::Element& nonza);
   void acknowledged_too_much(std::uint32_t h, std::uint32_t sent);
+  void want();
   void acknowledge();  // if it is due
   void request_acknowledgement();
   void check_acknowledgements(SteadyTime now);
@@ -118,12 +120,13 @@ class Connection final : public net::ByteStream::Handler,
   SteadyTime asked_since_;               // the client, by <r/>, as long as asked_
   SteadyTime wanted_since_;              // by the client, as long as wanted_
   std::optional<std::uint32_t> wanted_;  // an <a/> is due that counts up to this stanza
+  std::uint32_t last_wanted_ = 0;        // by the latest <r/>
   std::uint64_t resuming_ = 0;           // the session that is about to be taken over
   WallTime opened_at_;
   std::size_t bytes_before_login_ = 0;
   std::string_view mechanism_;
   unsigned holds_ = 0;
-  std::uint32_t held_ = 0;  // the number of the request that holds the stream, if it is counted
+  Counted held_;  // the request that holds the stream, if it is counted
   Transport transport_;
   Phase phase_ = Phase::open;
   bool awaiting_tls_ = false;     // the handshake is under way

@@ -258,7 +258,7 @@ void Connection::received(xml::Document document) {
   shard_->from_session(*session_, std::move(*stanza), message ? counted : Counted());
   if (!counted || message || session_ == nullptr) return;
   if (holds_ > 0)  // a request that waits for its answer, and the stream with it
-    session_->management()->wait_for(held_ = counted.number);
+    session_->management()->wait_for((held_ = counted).number);
 }
 
 // What is no stanza of the RFC's (a bad address, a bad type, no id) never gets further than its sender.

@@ -39,8 +39,8 @@ void Connection::managed(const xml::Element& nonza) {
   } else if (session_ == nullptr || session_->management() == nullptr) {
     refuse_management(Condition::unexpected_request);
   } else if (name == "r") {
-    wanted_ = session_->management()->received();
-    wanted_since_ = shard_->loop().now();
+    last_wanted_ = session_->management()->received();
+    if (!wanted_) want();
     acknowledge();
   } else if (name == "a") {
     take_acknowledgement(nonza);
@@ -85,6 +85,11 @@ void Connection::enable(const xml::Element& nonza) {
 
 // --- acknowledgements ---
 
+void Connection::want() {
+  wanted_ = last_wanted_;
+  wanted_since_ = shard_->loop().now();
+}
+
 void Connection::acknowledge() {
   if (!wanted_ || session_ == nullptr || phase_ != Phase::open) return;
   const Management& management = *session_->management();
@@ -93,9 +98,12 @@ void Connection::acknowledge() {
     if (!is_after(*wanted_, management.handled())) session_->record();
     return;
   }
+  const std::uint32_t h = management.acknowledgeable();
+  fmt::format_to(std::back_inserter(output()), "<a xmlns='{}' h='{}'/>", ns::sm, h);
   wanted_.reset();
-  fmt::format_to(std::back_inserter(output()), "<a xmlns='{}' h='{}'/>", ns::sm,
-                 management.acknowledgeable());
+  if (!is_after(last_wanted_, h)) return;
+  want();  // it has asked again meanwhile
+  acknowledge();
 }
 
 void Connection::request_acknowledgement() {
@@ -123,6 +131,7 @@ void Connection::take_acknowledgement(const xml::Element& nonza) {
     acknowledged_too_much(*h, management.sent());
     return;
   }
+  session_->acknowledged();
   if (unasked_) touch_output();  // what was sent meanwhile is asked for as well
 }
 
@@ -171,8 +180,9 @@ void Connection::find_session(const std::string& id, std::uint32_t h) {
     session->when_settled([self, token = self->resuming_, h] {
       if (std::exchange(self->resuming_, 0) == token) self->finish_resuming(token, h);
     });
-    self->shard_->loop().run_after(kSettleTime, [self, token = self->resuming_] {
-      if (self->resuming_ != token || self->phase_ != Phase::open) return;
+    self->shard_->loop().run_after(kSettleTime, [weak = self->weak_from_this(), token = self->resuming_] {
+      const auto self = weak.lock();
+      if (!self || self->resuming_ != token || self->phase_ != Phase::open) return;
       self->resuming_ = 0;
       self->refuse_management(Condition::resource_constraint);
       self->release();
@@ -216,12 +226,30 @@ void Connection::finish_resuming(std::uint64_t token, std::uint32_t h) {
   for (const Management::Sent& sent : management.unacknowledged()) {
     if (sent.outgoing.envelope.stanza)
       send(sent.outgoing);
-    else
+    else if (!sent.text.empty())
       send_text(sent.text);
+    else
+      stand_in(*session);
   }
   if (restored && session->available()) user.catch_up(*session);
+  user.start_tail();
   shard_->drain();
   release();
+}
+
+// For a stanza that nobody misses and that the client counts: its own presence as it is, or nothing at all.
+void Connection::stand_in(const UserSession& session) {
+  if (session.available()) {
+    send({{.stanza = session.presence(), .to = session.jid()}, nullptr});
+    return;
+  }
+  std::string text;
+  xml::Writer writer(text, ns::client);
+  writer.open("message")
+      .attribute("from", session.jid().domain())
+      .attribute("to", session.jid().text())
+      .close();
+  send_text(text);
 }
 
 void Connection::replaced() {

@@ -316,7 +316,7 @@ TEST_P(StreamManagementTest, OfflineMessagesStayUntilTheyAreAcknowledged) {
   host.add_account("juliet@localhost");
   for (int i = 0; i < 3; ++i) romeo.send(message("juliet@localhost", fmt::format("no {}", i)));
   TestClient& juliet = host.login("juliet@localhost/balcony");
-  const std::string id = enable(juliet);
+  enable(juliet);
   juliet.send("<presence/>");
   EXPECT_THAT(stanzas(juliet), SizeIs(4));
   juliet.send(ack(2));  // its presence and the first
@@ -326,6 +326,149 @@ TEST_P(StreamManagementTest, OfflineMessagesStayUntilTheyAreAcknowledged) {
   next.send("<presence/>");
   EXPECT_THAT(next.stanzas(), AllOf(Not(Contains(has_body("no 0"))), Contains(has_body("no 1")),
                                     Contains(has_body("no 2")), SizeIs(3)));
+}
+
+TEST_P(StreamManagementTest, ARequestIsAnsweredHoweverOftenItIsRepeated) {  // 4
+  enable(romeo);
+  TestClient& juliet = available("juliet@localhost/balcony");
+  enable(juliet);
+  host.faults().fail_all(true);
+  std::vector<std::string> got;
+  for (int i = 0; i < 4; ++i) {
+    romeo.send(message("juliet@localhost/balcony", "x"));
+    romeo.send(kAsk);
+    host.advance(seconds(3));
+    for (std::string& one : romeo.stanzas()) got.push_back(std::move(one));
+  }
+  EXPECT_THAT(got, Contains(ack(0)));
+  host.faults().fail_all(false);
+  host.advance(seconds(2));
+  EXPECT_THAT(romeo.stanzas(), Contains(ack(4)));
+}
+
+TEST_P(StreamManagementTest, ARequestUnderWayWhenTheLinkBreaksIsHandled) {
+  const std::string id = enable(romeo);
+  romeo.send_raw(
+      "<iq type='set' id='p'><query xmlns='jabber:iq:private'><x xmlns='urn:x'>y</x></query></iq>");
+  romeo.disconnect();
+  host.settle();
+  TestClient& again = authenticated("romeo");
+  again.send(resume(id, 0));
+  EXPECT_THAT(again.stanzas(), AllOf(Contains(AllOf(StartsWith("<resumed"), HasSubstr("h='1'"))),
+                                     Contains(HasSubstr("type='result'"))));
+}
+
+TEST_P(StreamManagementTest, TheRestOfTheTailComesAfterAResumption) {
+  host.add_account("juliet@localhost");
+  for (int i = 0; i < 300; ++i)
+    romeo.send(message("juliet@localhost", fmt::format("no {} {}", i, std::string(1000, 'x'))));
+  MemoryPairOptions narrow;
+  narrow.capacity = 20000;
+  TestClient& juliet = host.login("juliet@localhost/balcony", narrow);
+  const std::string id = enable(juliet);
+  juliet.pause(true);
+  juliet.send("<presence/>");
+  juliet.disconnect();
+  host.settle();
+  TestClient& again = authenticated("juliet");
+  again.send(resume(id, 0));
+  std::vector<std::string> got = stanzas(again);
+  std::erase_if(got, [](const std::string& one) { return !one.starts_with("<message"); });
+  ASSERT_THAT(got, SizeIs(300));
+  for (std::size_t i = 0; i < got.size(); ++i) EXPECT_THAT(got[i], HasSubstr(fmt::format("<body>no {} ", i)));
+}
+
+TEST_P(StreamManagementTest, TheTailWaitsForAcknowledgements) {
+  server::Config config = TestHost::default_config();
+  config.limits.unacknowledged_stanzas = 20;
+  TestHost small(config, GetParam());
+  TestClient& sender = small.login("romeo@localhost/orchard");
+  small.add_account("juliet@localhost");
+  for (int i = 0; i < 100; ++i) sender.send(message("juliet@localhost", fmt::format("no {}", i)));
+  TestClient& juliet = small.login("juliet@localhost/balcony");
+  enable(juliet);
+  juliet.send("<presence/>");
+  std::uint32_t received = 0;
+  std::size_t messages = 0;
+  for (int round = 0; round < 100 && messages < 100; ++round) {
+    const auto got = stanzas(juliet);
+    received += static_cast<std::uint32_t>(got.size());
+    messages += static_cast<std::size_t>(
+        std::ranges::count_if(got, [](const std::string& one) { return one.starts_with("<message"); }));
+    EXPECT_LE(got.size(), 12U);
+    juliet.send(ack(received));
+  }
+  EXPECT_EQ(messages, 100U);
+  EXPECT_FALSE(juliet.closed());
+}
+
+TEST_P(StreamManagementTest, WhatIsAcknowledgedWhileTheTailIsHandedOverIsNotHandedOver) {
+  host.add_account("juliet@localhost");
+  for (int i = 0; i < 90; ++i)
+    romeo.send(message("juliet@localhost", fmt::format("no {} {}", i, std::string(1000, 'x'))));
+  TestClient& first = host.login("juliet@localhost/first");
+  first.send("<presence><priority>-1</priority></presence>");
+  enable(first);
+  romeo.send(message("juliet@localhost/first", "hers"));
+  EXPECT_THAT(stanzas(first), ElementsAre(has_body("hers")));
+  MemoryPairOptions narrow;
+  narrow.capacity = 1000;
+  TestClient& second = host.login("juliet@localhost/second", narrow);
+  second.pause(true);
+  second.send("<presence/>");
+  first.send(ack(2));  // the presence of the second as well
+  first.take();
+  second.pause(false);
+  host.settle();
+  const auto got = second.stanzas();
+  EXPECT_THAT(got, Not(Contains(has_body("hers"))));
+  EXPECT_THAT(got, Contains(HasSubstr("<body>no 89 ")));
+  second.send("</stream:stream>");
+  first.send("</stream:stream>");
+  romeo.take();
+  romeo.send(message("juliet@localhost", "later"));  // and the tail is not taken for a full one
+  EXPECT_THAT(romeo.stanzas(), IsEmpty());
+}
+
+TEST_P(StreamManagementTest, WhatGatheredMayBeAcknowledgedAfterAResumption) {
+  server::Config config = TestHost::default_config();
+  config.limits.unacknowledged_stanzas = 10;
+  TestHost small(config, GetParam());
+  TestClient& sender = small.login("romeo@localhost/orchard");
+  TestClient& juliet = small.login("juliet@localhost/balcony");
+  juliet.send("<presence/>");
+  const std::string id = enable(juliet);
+  juliet.disconnect();
+  small.settle();
+  for (int i = 0; i < 15; ++i) sender.send(message("juliet@localhost", fmt::format("no {}", i)));
+  TestClient& again = small.connect();
+  again.open();
+  again.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGp1bGlldABqdWxpZXQ=</auth>");
+  again.open();
+  again.send(resume(id, 0));
+  sender.send(message("juliet@localhost", "no 15"));
+  EXPECT_FALSE(again.closed());
+  again.send(ack(16));
+  EXPECT_THAT(again.stanzas(), Contains(has_body("no 15")));
+}
+
+TEST_P(StreamManagementTest, ADeletedAccountLeavesNoMessages) {
+  TestClient& juliet = available("juliet@localhost/balcony");
+  enable(juliet);
+  enable(romeo);
+  romeo.send_raw(message("juliet@localhost", "one"));
+  std::optional<Result<void>> removed;
+  host.loop().in_turn([&] {
+    server::Shard& home = host.core().home("juliet@localhost");
+    spawn(home.remove_account(Jid::parse("juliet@localhost").value()),
+          [&](Result<void> result) { removed = std::move(result); });
+  });
+  romeo.send_raw(message("juliet@localhost", "two"));
+  host.settle();
+  ASSERT_TRUE(removed && *removed);
+  const auto size = host.loop().get([&] { return host.store().undelivered_size("juliet@localhost"); });
+  ASSERT_TRUE(size);
+  EXPECT_EQ(size->messages, 0U);
 }
 
 // --- after a restart ---
@@ -438,6 +581,56 @@ TEST_P(StreamManagementTest, PresenceThatWasMissedIsAskedForAfterARestart) {
   TestClient& again = authenticated("juliet");
   again.send(resume(id, 1));
   EXPECT_THAT(stanzas(again), ElementsAre(StartsWith("<resumed"), HasSubstr("back"), HasSubstr("back")));
+}
+
+TEST_P(StreamManagementTest, CountsAgreeAfterARestart) {
+  TestClient& juliet = host.login("juliet@localhost/balcony");
+  const std::string id = enable(juliet);
+  juliet.send("<presence/>");  // which comes back as the first stanza
+  romeo.send(message("juliet@localhost", "one"));
+  host.advance(seconds(1));
+  host.restart();
+  TestClient& again = authenticated("juliet");
+  again.send(resume(id, 0));
+  EXPECT_THAT(stanzas(again), ElementsAre(StartsWith("<resumed"), StartsWith("<presence"), has_body("one")));
+  again.disconnect();
+  host.settle();
+  TestClient& third = authenticated("juliet");
+  third.send(resume(id, 2));
+  EXPECT_THAT(stanzas(third), ElementsAre(StartsWith("<resumed")));
+}
+
+TEST_P(StreamManagementTest, WhatSeveralSessionsWereSentIsNotSentTwiceAfterARestart) {
+  TestClient& balcony = available("juliet@localhost/balcony");
+  TestClient& chamber = available("juliet@localhost/chamber");
+  const std::string first = enable(balcony), second = enable(chamber);
+  romeo.send(message("juliet@localhost", "one"));
+  host.advance(seconds(1));
+  host.restart();
+  // Nobody can tell who has it: both begin anew.
+  for (const std::string& id : {first, second}) {
+    TestClient& again = authenticated("juliet");
+    again.send(resume(id, 1));
+    EXPECT_THAT(again.take(), HasSubstr("item-not-found"));
+  }
+  TestClient& next = host.login("juliet@localhost/garden");
+  next.send("<presence/>");
+  EXPECT_THAT(next.stanzas(), Contains(has_body("one")));
+}
+
+TEST_P(StreamManagementTest, WhatNobodyMissesIsNoObstacleAfterARestart) {
+  TestClient& juliet = available("juliet@localhost/balcony");
+  const std::string id = enable(juliet);
+  juliet.disconnect();
+  host.settle();
+  romeo.send(
+      "<message to='juliet@localhost/balcony' type='chat'><composing "
+      "xmlns='http://jabber.org/protocol/chatstates'/></message>");
+  host.advance(seconds(1));
+  host.restart();
+  TestClient& again = authenticated("juliet");
+  again.send(resume(id, 0));
+  EXPECT_THAT(again.stanzas(), Contains(StartsWith("<resumed")));
 }
 
 // The link is cut at every byte of a dialogue, and what the client sent is handled once.

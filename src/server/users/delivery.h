@@ -36,6 +36,7 @@ class Delivery final : public Journal::Entry {
   void fill(storage::Batch& batch) override;
   void done(std::span<const std::uint64_t> ids) override;
   bool failed(const Error& error) override;
+  [[nodiscard]] std::size_t bytes() const override { return envelope_.stanza->memory_bytes(); }
 
  private:
   void count();

@@ -14,13 +14,13 @@ void Management::restore(storage::Ledger received, std::uint32_t sent, std::uint
   restored_ = true;
   received_ = last_message_ = received.received();
   recorded_ = std::move(received);
-  acknowledged_ = lossy_ = lossy;
+  acknowledged_ = lossy_ = shared_ = lossy;
   for (auto& [number, outgoing] : untaken) {
     if (!is_after(number, lossy)) {
       earlier_.push_back(std::move(outgoing));
       continue;
     }
-    while (is_after(number - 1, this->sent())) send({});  // presence: it is asked for again
+    while (is_after(number - 1, this->sent())) send({});  // nobody misses it; something stands in for it
     send({std::move(outgoing), {}});
   }
   while (is_after(sent, this->sent())) send({});

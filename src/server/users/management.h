@@ -55,6 +55,10 @@ class Management {
   // The client may forget its stanzas up to here, once stored() says that the store knows it.
   [[nodiscard]] std::uint32_t handled() const { return unsafe_.empty() ? received_ : unsafe_.front() - 1; }
   [[nodiscard]] std::uint32_t recorded() const { return recorded_.received(); }
+  // The store has counted so much out of order that it should be told what is handled.
+  [[nodiscard]] bool scattered() const {
+    return recorded_.beyond().size() >= 16 && is_after(handled(), recorded());
+  }
   void record(std::uint32_t number) { recorded_.apply(number, number); }
   // What an <a/> may say now.
   [[nodiscard]] std::uint32_t acknowledgeable() const;
@@ -63,8 +67,12 @@ class Management {
   void send(Sent sent);
   // The stanza that was sent last cannot be made again from the store.
   void lose() { lossy_ = sent(); }
-  // The client must have this one for the session to be resumed after a restart.
+  // It is a message that other sessions were sent as well, and the store cannot tell who has it.
+  void share() { shared_ = sent(); }
+  // The client must have this one for the session to be resumed after a restart. Beyond sent(): it may not
+  // be.
   [[nodiscard]] std::uint32_t lossy() const {
+    if (is_after(shared_, acknowledged_)) return sent() + 1;
     return is_after(acknowledged_, lossy_) ? acknowledged_ : lossy_;
   }
   // The client has them up to `h`. False if it says more than it was sent (6).
@@ -102,7 +110,7 @@ class Management {
   std::uint32_t acknowledged_ = 0;
   std::deque<Sent> queue_;
   std::size_t bytes_ = 0;
-  std::uint32_t lossy_ = 0;
+  std::uint32_t lossy_ = 0, shared_ = 0;
   std::vector<Outgoing> earlier_;  // of a restored session: what its client has if it may be resumed
   bool restored_ = false;
 };

@@ -138,6 +138,7 @@ Task<void> User::flush_tail(Jid session_jid) {
   for (bool more = true; more && receiver() != nullptr;) {
     const std::uint64_t settled = settled_;
     tail_returned_ = false;
+    taken_meanwhile_.clear();
     auto page = co_await shard_.store().undelivered(jid_.text(), after, kTailPage);
     if (!page) {
       log::error("offline messages of {} cannot be read: {}", jid_.text(), page.error().message);
@@ -152,8 +153,15 @@ Task<void> User::flush_tail(Jid session_jid) {
         co_await drained;
       }
       UserSession* session = receiver();
+      if (session != nullptr && queue_half_full(*session)) {
+        Completion<bool> acknowledged;
+        session->when_acknowledged([resolve = acknowledged.resolver()] { resolve.here(true); });
+        co_await acknowledged;
+        session = receiver();
+      }
       if (session == nullptr) break;
       after = message.id;
+      if (taken_meanwhile_.contains(message.id)) continue;
       if (tail_out_.emplace(message.id, message.stanza.size()).second) send_stored(*session, message);
     }
     if (tail_returned_) after = 0;
@@ -240,15 +248,21 @@ void User::delivered(std::uint64_t id) {
 
 void User::mark_delivered() {
   ++writes_in_flight_;
-  shard_.journal().add(std::make_shared<Delivered>(jid_.text(), std::exchange(delivered_, {}),
-                                                   [this](std::span<const std::uint64_t> ids) {
-                                                     --writes_in_flight_;
-                                                     for (const std::uint64_t id : ids)
-                                                       if (const auto out = tail_out_.extract(id)) {
-                                                         --tail_.messages;
-                                                         tail_.bytes -= out.mapped();
-                                                       }
-                                                   }));
+  shard_.journal().add(
+      std::make_shared<Delivered>(jid_.text(), std::exchange(delivered_, {}),
+                                  [this](std::span<const std::uint64_t> ids) { forgotten(ids); }));
+}
+
+// The store has them marked.
+void User::forgotten(std::span<const std::uint64_t> ids) {
+  --writes_in_flight_;
+  for (const std::uint64_t id : ids) {
+    const auto out = tail_out_.extract(id);
+    if (!out) continue;
+    --tail_.messages;
+    tail_.bytes -= out.mapped();
+    if (flushing_) taken_meanwhile_.insert(id);
+  }
 }
 
 // --- Delivery ---
@@ -284,7 +298,7 @@ bool Delivery::returned() {
 }
 
 void Delivery::fill(storage::Batch& batch) {
-  appended_ = !taken_;
+  appended_ = !taken_ && user_.exists();
   if (appended_) {
     storage::ArchivedMessage message{
         .owner = user_.jid().text(),
@@ -311,6 +325,8 @@ void Delivery::done(std::span<const std::uint64_t> ids) {
     if (taken_ || pending_ > 0) user_.tail_out_.emplace(id_, bytes_);
     if (taken_) user_.delivered(id_);
   }
+  if (!appended_ && !taken_ && pending_ == 0)  // the account is being deleted
+    user_.shard_.bounce(envelope_, {Condition::service_unavailable});
   settle(envelope_.counted.recorded);
   if (appended_ && !taken_ && pending_ == 0) user_.start_tail();
 }

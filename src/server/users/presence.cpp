@@ -98,6 +98,7 @@ void User::directed_presence(UserSession& session, StanzaPtr presence) {
       return;
     }
     session.directed_.push_back(to);
+    remember(session);
   }
   shard_.route({.stanza = presence, .to = to});
 }

@@ -71,15 +71,33 @@ std::optional<StoredSession> decode(const std::string& key, const std::string& v
 
 // --- what is written ---
 
-void User::remember(const UserSession& session) {
-  const Management* management = session.management();
-  if (management == nullptr || !management->resumable()) return;
+// One for a session, however often it changes before it is written.
+class Remembered final : public Journal::Entry {
+ public:
+  Remembered(Shard& shard, std::uint64_t token) : shard_(shard), token_(token) {}
+  void fill(storage::Batch& batch) override {
+    UserSession* session = shard_.managed(token_);
+    if (session == nullptr) return;
+    session->remembering_ = false;
+    batch.emplace_back(storage::PutValue{session->user().jid().text(), std::string(User::kSessionKind),
+                                         std::to_string(token_), encode(*session)});
+  }
+  void done(std::span<const std::uint64_t> /*ids*/) override {}
+
+ private:
+  static std::string encode(const UserSession& session);
+  Shard& shard_;
+  std::uint64_t token_;
+};
+
+std::string Remembered::encode(const UserSession& session) {
+  const Management& management = *session.management();
   std::string value;
   xml::Writer writer(value, ns::client);
   writer.open("session")
-      .attribute("id", management->id())
+      .attribute("id", management.id())
       .attribute("resource", session.jid().resource())
-      .attribute("seconds", std::to_string(management->resume_seconds()));
+      .attribute("seconds", std::to_string(management.resume_seconds()));
   if (session.interested_) writer.attribute("interested", "1");
   if (session.priority_ != 0) writer.attribute("priority", std::to_string(session.priority_));
   for (const Jid& jid : session.directed_) writer.leaf("directed", jid.text());
@@ -90,8 +108,13 @@ void User::remember(const UserSession& session) {
     writer.raw(presence);
   }
   writer.close();
-  shard_.journal().write({storage::PutValue{jid_.text(), std::string(kSessionKind),
-                                            std::to_string(management->token()), std::move(value)}});
+  return value;
+}
+
+void User::remember(UserSession& session) {
+  const Management* management = session.management();
+  if (management == nullptr || !management->resumable() || std::exchange(session.remembering_, true)) return;
+  shard_.journal().add(std::make_shared<Remembered>(shard_, management->token()));
 }
 
 void User::forget(const UserSession& session) {
@@ -177,8 +200,7 @@ Task<void> User::restore(storage::Entries stored) {
     back->directed_ = std::move(session->directed);
     back->options_ = std::move(session->options);
     back->presence_ = std::move(session->presence);
-    wait_for_client(
-        *back, std::chrono::duration_cast<Milliseconds>(std::chrono::seconds(session->seconds) - running));
+    without_connection(*back);
     all.push_back({back.get(), counts->value_or(storage::SessionCounts()), {}});
   }
   if (!all.empty()) co_await restore_untaken(all);
@@ -188,6 +210,8 @@ Task<void> User::restore(storage::Entries stored) {
     management.restore({one.counts.received, one.counts.beyond}, one.counts.sent, one.counts.lossy,
                        std::move(one.untaken));
     shard_.manage(*one.session);
+    wait_for_client(*one.session, std::chrono::duration_cast<Milliseconds>(
+                                      std::chrono::seconds(management.resume_seconds()) - running));
   }
 }
 

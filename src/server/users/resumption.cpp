@@ -64,6 +64,7 @@ class Recorded final : public Journal::Entry {
 
 void UserSession::safe(const Counted& counted, bool recorded) {
   management_->safe(counted, recorded);
+  if (management_->scattered()) record();
   settle();
 }
 
@@ -106,7 +107,7 @@ void User::bound_queue(UserSession& session) {
   const auto& limits = shard_.config().limits;
   // Twice as much without a connection as with one: a full queue costs the connection first, the session
   // last.
-  const std::size_t times = session.detached() ? 2 : 1;
+  const std::size_t times = session.detached() || session.catching_up_ ? 2 : 1;
   if (management.unacknowledged().size() <= times * limits.unacknowledged_stanzas &&
       management.unacknowledged_bytes() <= times * limits.queue_bytes)
     return;
@@ -122,8 +123,17 @@ void User::bound_queue(UserSession& session) {
   });
 }
 
+bool User::queue_half_full(const UserSession& session) const {
+  const Management* management = session.management();
+  const auto& limits = shard_.config().limits;
+  return management != nullptr && (management->unacknowledged().size() > limits.unacknowledged_stanzas / 2 ||
+                                   management->unacknowledged_bytes() > limits.queue_bytes / 2);
+}
+
 void User::detached(UserSession& session, std::vector<Outgoing> untaken) {
   session.set_active(true);  // XEP-0352 5.2
+  session.acknowledged();    // not any more
+  without_connection(session);
   wait_for_client(session, std::chrono::seconds(session.management()->resume_seconds()));
   shard_.flush_sent();
   log::info("session {} lost its connection and may be resumed", session.jid().text());
@@ -132,10 +142,13 @@ void User::detached(UserSession& session, std::vector<Outgoing> untaken) {
   shard_.drain();
 }
 
+void User::without_connection(UserSession& session) {
+  session.link_ = std::make_shared<NoConnection>(shard_, session.management()->token(), session.link_.get());
+  session.detached_ = true;
+}
+
 void User::wait_for_client(UserSession& session, Milliseconds patience) {
   const std::uint64_t token = session.management()->token();
-  session.link_ = std::make_shared<NoConnection>(shard_, token, session.link_.get());
-  session.detached_ = true;
   session.expiry_ = shard_.loop().run_after(patience, [&shard = shard_, token] {
     if (const UserSession* late = shard.managed(token))
       log::info("session {} was not resumed in time", late->jid().text());
@@ -157,6 +170,7 @@ void User::resumed(UserSession& session, std::shared_ptr<Link> link) {
   shard_.loop().cancel(std::exchange(session.expiry_, 0));
   session.link_ = std::move(link);
   session.detached_ = false;
+  session.catching_up_ = true;
   log::info("session {} is resumed", session.jid().text());
 }
 

@@ -2,6 +2,7 @@
 
 #include "server/shard.h"
 #include "server/users/user.h"
+#include "stanza/chat_state.h"
 
 namespace starling::server {
 
@@ -46,22 +47,32 @@ void UserSession::note_sent(const Outgoing& outgoing) {
   else if (envelope.tail_id != 0)
     user_.shard().journal().write(
         {storage::MarkSent{user_.jid().text(), envelope.tail_id, management_->token(), management_->sent()}});
-  else if (envelope.stanza->kind() != Kind::presence)
+  else if (outgoing.delivery && outgoing.delivery->durable())
+    management_->share();
+  else if (envelope.stanza->kind() != Kind::presence && !is_only_chat_state(*envelope.stanza))
     management_->lose();
-  user_.shard().note_sent(management_->token(), durable || envelope.tail_id != 0);
+  user_.shard().note_sent(management_->token(), envelope.stanza->kind() != Kind::presence);
 }
 
-void UserSession::send_text(std::string_view xml) {
+void UserSession::send_text(std::string_view xml) { send_counted(xml, true); }
+void UserSession::send_idle_text(std::string_view xml) { send_counted(xml, false); }
+
+void UserSession::send_counted(std::string_view xml, bool lossy) {
   hand_over();
   if (management_) {
     management_->send({{}, std::string(xml)});
     if (management_->resumable()) {
-      management_->lose();
-      user_.shard().note_sent(management_->token(), false);
+      if (lossy) management_->lose();
+      user_.shard().note_sent(management_->token(), lossy);
     }
     user_.bound_queue(*this);
   }
   link_->send_text(xml);
+}
+
+void UserSession::acknowledged() {
+  catching_up_ = false;
+  if (when_acknowledged_) user_.shard().loop().post(std::exchange(when_acknowledged_, {}));
 }
 
 bool UserSession::option(std::string_view name) const {

@@ -75,6 +75,8 @@ class UserSession final : public Session {
   // Everything that the client is sent and that is a stanza goes through these two.
   void send(Outgoing outgoing);
   void send_text(std::string_view xml);  // a reply or push, written as it is
+  // The same for what nobody misses when the server ends before the client has it.
+  void send_idle_text(std::string_view xml);
 
   // XEP-0352. Sessions begin active, and are active again when they are resumed.
   void set_active(bool active);
@@ -89,6 +91,9 @@ class UserSession final : public Session {
   // Has the store count what is handled by now; recorded() follows.
   void record();
   void recorded(std::uint32_t number);
+  // The client has acknowledged something. What waits for that runs once, when it does or cannot any more.
+  void acknowledged();
+  void when_acknowledged(Job job) { when_acknowledged_ = std::move(job); }
   // Runs once, in a turn of its own, when all that came from the client may be acknowledged.
   void when_settled(Job job);
 
@@ -97,6 +102,7 @@ class UserSession final : public Session {
 
  private:
   friend class User;
+  friend class Remembered;
   User& user_;
   Jid jid_;
   std::shared_ptr<Link> link_;
@@ -108,16 +114,19 @@ class UserSession final : public Session {
   void hand_over();  // what waits for the client to be active
   void send_now(Outgoing outgoing);
   void settle();
+  void send_counted(std::string_view xml, bool lossy);
   void note_sent(const Outgoing& outgoing);
   [[nodiscard]] bool settled() const;
   std::unique_ptr<Management> management_;
-  Job when_settled_;
+  Job when_settled_, when_acknowledged_;
   Loop::TimerId expiry_ = 0;  // while it is detached
   std::int8_t priority_ = 0;
   bool interested_ = false;
   bool detached_ = false;
-  bool recording_ = false;  // record() is under way
-  bool full_ = false;       // its queue is, and something is about to be done
+  bool catching_up_ = false;  // it was resumed, and its client has not acknowledged anything yet
+  bool remembering_ = false;  // what the store knows of it is about to be written
+  bool recording_ = false;    // record() is under way
+  bool full_ = false;         // its queue is, and something is about to be done
 };
 
 }  // namespace starling::server

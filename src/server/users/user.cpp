@@ -112,6 +112,7 @@ void User::closed(UserSession& session, std::vector<Outgoing> untaken) {
   for (const SessionEvents& events : shard_.session_events())
     if (events.closed) events.closed(*this, *gone);
 
+  gone->acknowledged();  // not any more
   if (Management* management = gone->management()) {
     shard_.loop().cancel(gone->expiry_);
     shard_.unmanage(*management);

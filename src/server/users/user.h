@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -53,12 +54,13 @@ class User final : public Account {
   // The session of that id, if it may be resumed. Its connection, if it has one still, is replaced.
   [[nodiscard]] UserSession* resumable(std::string_view id);
   void resumed(UserSession& session, std::shared_ptr<Link> link);
+  void start_tail();  // hands the undelivered tail to whoever takes it, if that is not under way
   // After a restart: asks contacts for presence, whose last the session may have missed.
   void catch_up(UserSession& session);
   void taken(Outgoing& outgoing);          // the client has it for good
   void bound_queue(UserSession& session);  // which was sent something that it counts
   // What the store has to know of a session that may be resumed, so that this works after a restart.
-  void remember(const UserSession& session);
+  void remember(UserSession& session);
   void end_sessions(const Jid& except, const StreamError& why);
   [[nodiscard]] UserSession* find(std::string_view resource) const;
   [[nodiscard]] const std::vector<std::unique_ptr<UserSession>>& all_sessions() const { return sessions_; }
@@ -96,11 +98,13 @@ class User final : public Account {
 
   // messages.cpp
   // restart.cpp
+  friend class Remembered;
   static constexpr std::string_view kSessionKind = "session";
   void forget(const UserSession& session);
   struct Restored;
   Task<void> restore(storage::Entries stored);
   Task<void> restore_untaken(std::vector<Restored>& sessions);
+  void without_connection(UserSession& session);
   void wait_for_client(UserSession& session, Milliseconds patience);
 
   friend class Delivery;
@@ -109,7 +113,7 @@ class User final : public Account {
   bool deliver_to(std::span<UserSession* const> sessions, Envelope envelope);
   bool keep_or_bounce(Envelope envelope);
   void copy(const Envelope& envelope, std::span<UserSession* const> have_it);
-  void start_tail();
+  [[nodiscard]] bool queue_half_full(const UserSession& session) const;
   [[nodiscard]] UserSession* most_available() const;  // that takes messages and is connected
   Task<void> flush_tail(Jid session);
   void send_stored(UserSession& session, const storage::ArchivedMessage& message);
@@ -117,6 +121,7 @@ class User final : public Account {
   void returned(std::vector<Outgoing> untaken);
   void delivered(std::uint64_t id);
   void mark_delivered();
+  void forgotten(std::span<const std::uint64_t> ids);
 
   // presence.cpp
   void went_unavailable(UserSession& session, const StanzaPtr& presence, bool was_available);
@@ -153,11 +158,12 @@ class User final : public Account {
   storage::TailSize tail_;  // what the store has, or will have in a moment
   // Ids and sizes of what is in a session's hands, until the store has it marked.
   std::map<std::uint64_t, std::size_t> tail_out_;
-  bool flushing_ = false;                 // the tail is being handed over; what is new is appended to it
-  bool tail_returned_ = false;            // ids came back meanwhile: it begins anew
-  unsigned kept_ = 0;                     // durable deliveries that are not settled
-  std::uint64_t settled_ = 0;             // and those that were, ever
-  std::vector<std::uint64_t> delivered_;  // ids to be marked at the end of this turn
+  std::set<std::uint64_t> taken_meanwhile_;  // since flush_tail() has read what it hands over
+  bool flushing_ = false;                    // the tail is being handed over; what is new is appended to it
+  bool tail_returned_ = false;               // ids came back meanwhile: it begins anew
+  unsigned kept_ = 0;                        // durable deliveries that are not settled
+  std::uint64_t settled_ = 0;                // and those that were, ever
+  std::vector<std::uint64_t> delivered_;     // ids to be marked at the end of this turn
 };
 
 }  // namespace starling::server
