@@ -110,6 +110,14 @@ class Server:
         text = self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
         return "\n".join(text.splitlines()[-30:])
 
+    def is_dead(self):
+        return self.process.poll() is not None
+
+    def kill(self):
+        """As a crash: start() brings it back, with what it had stored."""
+        self.process.kill()
+        self.process.wait()
+
     def stop(self):
         if self.process and self.process.poll() is None:
             self.process.send_signal(self.stop_signal)
@@ -199,7 +207,7 @@ ssl = {{ certificate = "{cert}", key = "{key}" }}
 c2s_direct_tls_ssl = {{ certificate = "{cert}", key = "{key}" }}
 {hosts}
 """)
-        (self.dir / "data").mkdir()
+        (self.dir / "data").mkdir(exist_ok=True)
         self.spawn(["prosody", "-F", "--config", config], cwd=self.dir)
 
 
