@@ -1,5 +1,6 @@
-// Preloaded into the server by tests/crash/run: ends it with SIGKILL, or fails its writes, at a chosen point of the
-// store's work. What to do is in a file that both map (CRASH_POINTS names it; points.py has the other side).
+// Preloaded into the server by tests/crash/run: ends it with SIGKILL, or fails its writes, at a chosen point
+// of the store's work. What to do is in a file that both map (CRASH_POINTS names it; points.py has the other
+// side).
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
