@@ -24,6 +24,7 @@ void Management::restore(storage::Ledger received, std::uint32_t sent, std::uint
     send({std::move(outgoing), {}});
   }
   while (is_after(sent, this->sent())) send({});
+  restored_sent_ = this->sent();
 }
 
 Counted Management::receive(bool message, bool& repeat) {

@@ -78,7 +78,8 @@ class Management {
   // The client has them up to `h`. False if it says more than it was sent (6).
   template <class Taken>
   [[nodiscard]] bool acknowledge(std::uint32_t h, Taken taken) {
-    if (h - acknowledged_ > queue_.size()) return false;
+    // What a restored session was handed since the start no client can have.
+    if (h - acknowledged_ > (restored_ ? restored_sent_ : sent()) - acknowledged_) return false;
     for (Outgoing& outgoing : std::exchange(earlier_, {})) taken(outgoing);
     for (; acknowledged_ != h; ++acknowledged_) {
       bytes_ -= queue_.front().bytes();
@@ -113,6 +114,7 @@ class Management {
   std::uint32_t lossy_ = 0, shared_ = 0;
   std::vector<Outgoing> earlier_;  // of a restored session: what its client has if it may be resumed
   bool restored_ = false;
+  std::uint32_t restored_sent_ = 0;
 };
 
 }  // namespace starling::server

@@ -36,8 +36,10 @@ bool User::deliver_to_bare(Envelope envelope) {
     shard_.bounce(envelope, {Condition::service_unavailable, "A group chat message needs a full JID"});
     return false;
   }
-  // While the tail is handed over, what is new goes behind it; only what nobody would keep goes on at once.
-  if (flushing_ && type != Type::headline && shard_.absent(*this, *envelope.stanza) == Keep::yes) {
+  // While there is a tail (it is handed over, or waits for a client to resume its session), what is new goes
+  // behind it; only what nobody would keep goes on at once.
+  if ((flushing_ || tail_waits()) && type != Type::headline &&
+      shard_.absent(*this, *envelope.stanza) == Keep::yes) {
     UserSession* const best = most_available();
     copy(envelope, best != nullptr ? std::span(&best, 1) : std::span<UserSession* const>());
     return keep_or_bounce(std::move(envelope));
@@ -112,7 +114,7 @@ bool User::keep_or_bounce(Envelope envelope) {
 
 // Hands the tail to the most available session, if there is one and anything to hand over.
 void User::start_tail() {
-  if (flushing_ || tail_.messages <= tail_out_.size()) return;
+  if (flushing_ || !tail_waits()) return;
   const UserSession* best = most_available();
   if (best == nullptr) return;
   flushing_ = true;

@@ -113,6 +113,8 @@ class User final : public Account {
   bool deliver_to(std::span<UserSession* const> sessions, Envelope envelope);
   bool keep_or_bounce(Envelope envelope);
   void copy(const Envelope& envelope, std::span<UserSession* const> have_it);
+  // Some of it is in no session's hands.
+  [[nodiscard]] bool tail_waits() const { return tail_.messages > tail_out_.size(); }
   [[nodiscard]] bool queue_half_full(const UserSession& session) const;
   [[nodiscard]] UserSession* most_available() const;  // that takes messages and is connected
   Task<void> flush_tail(Jid session);
