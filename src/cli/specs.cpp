@@ -56,7 +56,7 @@ constexpr auto kCore = std::to_array<CoreSpecification>({
     {"XEP-0156", "1.4.0", "host-meta, as the last resort of a client", "net, payload"},
     {"XEP-0170", "1.0", "order of stream features", "stream"},
     {"XEP-0184", "1.4.0", "receipts pass through and are kept for later", "server"},
-    {"XEP-0198", "1.6.3", "acknowledged stanzas, and sessions that are resumed", "server"},
+    {"XEP-0198", "1.6.3", "acknowledged stanzas, and sessions that are resumed", "server, client"},
     {"XEP-0203", "2.0", "time stamps of messages delivered late", "server"},
     {"XEP-0205", "1.0.2", "limits against denial of service", "xml, stream, server"},
     {"XEP-0333", "1.0.0", "chat markers pass through, are kept and copied", "server"},

@@ -34,6 +34,7 @@ Client::Client(std::pair<std::unique_ptr<net::Reactor>, std::shared_ptr<Core>> p
       {"RFC 6120", "Stream Feature: SASL"},
       {"RFC 6120", "Stream Feature: Resource Binding"},
       {"RFC 3921", "Stream Feature: Start Session"},
+      {"XEP-0198", "Stream Management"},
   });
   for (const auto& [specification, name] : kCore) trace_plugin(specification, name);
 }
@@ -79,6 +80,11 @@ Request<StanzaPtr> Client::request(Type type, const Jid& to, std::string_view pa
 }
 void Client::on_request(Type type, std::string_view name, std::string_view ns, RequestHandler handler) {
   core_->on_request(type, name, ns, std::move(handler));
+}
+Request<void> Client::acknowledged() { return core_->acknowledged(); }
+bool Client::acknowledges() const { return core_->acknowledges(); }
+void Client::on_session_over(std::move_only_function<void()> forget) {
+  core_->on_session_over(std::move(forget));
 }
 void Client::on_own_presence(std::move_only_function<void(xml::Writer&)> writer) {
   core_->on_own_presence(std::move(writer));

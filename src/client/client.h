@@ -33,7 +33,7 @@ namespace starling::client {
 class Core;
 
 enum class State : std::uint8_t {
-  disconnected,  // not begun, over, or waiting for the next attempt
+  disconnected,  // not begun, over, or waiting for the next attempt (the session may be there still)
   connected,     // the TCP connection is there; TLS, login and binding are under way
   online,        // bound: stanzas may be sent
   closing,       // ours is closed, the server's </stream:stream> is due; stanzas still come
@@ -83,9 +83,10 @@ class Client {
 
   // --- events, in the order in which they come ---
   struct Events {
-    Signal<> connected{"connected"};  // TCP; TLS and login follow
-    Signal<> session_start{
-        "session_start"};  // bound, after every (re)connect: send presence, ask for the roster
+    Signal<> connected{"connected"};          // TCP; TLS and login follow
+    Signal<> session_start{"session_start"};  // bound, and all is new: send presence, ask for the roster
+    // In its place after a reconnect: the session is the one of before, nothing of it was lost.
+    Signal<> session_resumed{"session_resumed"};
     Signal<> sent_presence{"sent_presence"};     // the first available presence of a session
     Signal<const Stanza&> presence{"presence"};  // any, before what it means:
     Signal<const Stanza&> presence_available{"presence_available"};
@@ -96,6 +97,9 @@ class Client {
     Signal<const Stanza&> subscription{"presence_subscription"};  // subscribe, subscribed, ... (RFC 6121 3)
     Signal<const Stanza&> message{"message"};                     // of any type, errors and groupchat too
     Signal<> session_end{"session_end"};  // we close: no more is sent, but what is under way still arrives
+    // A message of ours that the server has not acknowledged when the client ends, or that it ended the
+    // stream for: nobody knows whether it arrived. Only where there is stream management.
+    Signal<const Stanza&> undelivered{"undelivered"};
     Signal<const Ended&> disconnected{"disconnected"};  // after each connection or attempt
   };
   Events& on;
@@ -123,11 +127,17 @@ class Client {
   [[nodiscard]] bool encrypted() const;             // the connection is, by TLS
   [[nodiscard]] std::string local_address() const;  // our own IP address on the connection; empty without one
 
-  // --- sending: false (or an empty id) when there is no session ---
+  // --- sending: false (or an empty id) when there is no session, and when too much is not acknowledged ---
+  // While a session waits to be resumed, it is kept until then.
   std::string send(const Message& message);  // returns the id
   bool send(const Presence& presence);
   bool send_xml(std::string_view stanza);          // one whole stanza, as it is
   [[nodiscard]] std::size_t queued_bytes() const;  // not yet taken by the kernel
+  // Comes once the server has all messages that were sent until now: it has acknowledged them (XEP-0198), or,
+  // where it does not do that, answered what was sent after them (RFC 6120 10.1). Outlives connections as the
+  // messages do; `disconnected` when the client ended before.
+  Request<void> acknowledged();
+  [[nodiscard]] bool acknowledges() const;  // the server does, in this session: by XEP-0198
 
   // --- requests ---
   // `payload` is one well-formed element with its xmlns. To nobody: to our own account (RFC 6120 10.3.3).
@@ -147,6 +157,9 @@ class Client {
     return extension;
   }
   [[nodiscard]] std::vector<Extension::Info> extensions() const;
+  // Once a session is over for good, closed or lost without a way back: what was known by it is void. Comes
+  // before the event that tells.
+  void on_session_over(std::move_only_function<void()> forget);
   // Writes further content into every available presence that is broadcast (entity capabilities).
   void on_own_presence(std::move_only_function<void(xml::Writer&)> writer);
 

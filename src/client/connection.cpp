@@ -136,6 +136,8 @@ bool Connection::handle(stream::Event event, std::string_view& input) {
     return false;
   if (auto* stanza = std::get_if<stream::Received>(&event)) {
     owner_->received(std::move(stanza->document));
+  } else if (auto* nonza = std::get_if<stream::Claimed>(&event)) {
+    owner_->claimed(std::move(nonza->document));
   } else if (std::holds_alternative<stream::StartTls>(event)) {
     // What follows was sent in the clear; the machine refuses it.
     if (input.empty()) {
@@ -220,6 +222,12 @@ void Connection::send(std::string_view xml) {
   touch_output();
 }
 
+void Connection::resumed(const Jid& self) { machine_.bound(self); }
+void Connection::bind() {
+  machine_.bind();
+  take_machine_output();
+}
+
 void Connection::take_machine_output() {
   std::string& out = machine_.output();
   if (out.empty()) return;
@@ -264,6 +272,14 @@ void Connection::close() {
   closing_ = true;
   machine_.close();
   if (awaiting_tls_) return finish({});  // in the middle of a handshake nothing can be said
+  take_machine_output();
+}
+
+void Connection::fail(const StreamError& error) {
+  if (owner_ == nullptr || finishing_) return;
+  finishing_ = true;
+  last_words_ = of_failure({error, false});
+  machine_.fail(error);
   take_machine_output();
 }
 

@@ -26,8 +26,9 @@ class Connection final : public net::ByteStream::Handler, public std::enable_sha
     virtual void authenticated(std::string_view mechanism) = 0;
     virtual void ready(stream::Ready ready) = 0;
     virtual void received(xml::Document stanza) = 0;
-    virtual void peer_closed() = 0;      // its </stream:stream> has come
-    virtual void over(Ended ended) = 0;  // the last call
+    virtual void claimed(xml::Document nonza) = 0;  // what one of the settings' features claims
+    virtual void peer_closed() = 0;                 // its </stream:stream> has come
+    virtual void over(Ended ended) = 0;             // the last call
     virtual void trace(Trace kind, std::string_view line) = 0;
 
    protected:
@@ -40,7 +41,10 @@ class Connection final : public net::ByteStream::Handler, public std::enable_sha
 
   void start();
   void send(std::string_view xml);  // written at the end of this turn
-  void close();                     // our </stream:stream>; over() follows when the server's has come
+  void resumed(const Jid& self);    // the answers to stream::Feature::resume; ready() follows
+  void bind();
+  void close();                         // our </stream:stream>; over() follows when the server's has come
+  void fail(const StreamError& error);  // the server has done wrong: says so, and ends
   void end(Ended::Why why, std::string text);  // now, without ceremony; over() follows inside
   void abandon();                              // now; nothing follows
 

@@ -1,32 +1,38 @@
 #include "client/core.h"
 
 #include "base/crypto.h"
-#include "client/masking.h"
 #include "xml/namespaces.h"
+#include "xml/parser.h"
 
 namespace starling::client {
 namespace {
 
 constexpr unsigned kMostRedirects = 3;
 
-std::string seconds(Milliseconds time) { return fmt::format("{}", static_cast<double>(time.count()) / 1000); }
-
-void write_attributes(std::string& out, const Jid& to, std::string_view type, std::string_view id,
-                      std::string_view lang = {}) {
-  const auto attribute = [&out](std::string_view name, std::string_view value) {
-    if (value.empty()) return;
-    out.append(" ").append(name).append("='");
-    xml::escape_attribute(out, value);
-    out += '\'';
-  };
-  attribute("to", to.text());
-  attribute("type", type);
-  attribute("id", id);
-  attribute("xml:lang", lang);
+std::unexpected<RequestError> gone() {
+  return std::unexpected(RequestError{RequestError::Kind::disconnected, {}, "the connection is over"});
 }
 
-std::string handler_key(Type type, std::string_view name, std::string_view ns) {
-  return fmt::format("{} {{{}}}{}", to_string(type), ns, name);
+std::string seconds(Milliseconds time) { return fmt::format("{}", static_cast<double>(time.count()) / 1000); }
+
+// The server ended the stream, or we did, for what one of us had sent: sent again, it would be ended again.
+bool is_for_content(StreamCondition condition) {
+  switch (condition) {
+    case StreamCondition::bad_format:
+    case StreamCondition::bad_namespace_prefix:
+    case StreamCondition::improper_addressing:
+    case StreamCondition::invalid_from:
+    case StreamCondition::invalid_namespace:
+    case StreamCondition::invalid_xml:
+    case StreamCondition::not_well_formed:
+    case StreamCondition::policy_violation:
+    case StreamCondition::restricted_xml:
+    case StreamCondition::unsupported_encoding:
+    case StreamCondition::unsupported_stanza_type:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace
@@ -50,6 +56,7 @@ Core::Core(Loop& loop, Options options)
       options_(std::move(options)),
       random_(std::random_device{}()),
       backoff_(options_.first_wait, options_.longest_wait),
+      management_(options_.reconnect, options_.unacknowledged_bytes),
       jid_(options_.jid),
       requests_(loop),
       id_prefix_(crypto::random_id(60)) {
@@ -61,7 +68,23 @@ Core::Core(Loop& loop, Options options)
   settings_.lang = options_.lang;
   settings_.limits.element_bytes = options_.stanza_bytes;
   settings_.limits_before_login = {.element_bytes = 65536, .depth = 50, .attributes = 100, .children = 1000};
+  if (options_.stream_management) manage_streams();
   if (options_.trace) settings_.tap = [this](std::string_view xml) { trace(Trace::receive, xml); };
+}
+
+void Core::manage_streams() {
+  settings_.features.push_back({.name = "sm",
+                                .advertise = {},
+                                .claims =
+                                    [this](const stream::View&, const xml::Element& element) {
+                                      return element.ns() == ns::sm && management_.listens();
+                                    },
+                                .resume =
+                                    [this](const xml::Element& features, std::string& output) {
+                                      const auto nonza = management_.resume(features);
+                                      output += nonza;
+                                      return !nonza.empty();
+                                    }});
 }
 
 Core::~Core() {
@@ -79,6 +102,7 @@ void Core::connect() {
   thrown_ = nullptr;
   redirects_ = 0;
   backoff_.reset();
+  management_.start_afresh();
   post([](Core& self) { self.begin_attempt(); });
 }
 
@@ -120,11 +144,13 @@ void Core::begin_attempt() {
     if (connection_) return connection_->end(late.why, late.text);
     attempt_over(std::move(late));
   });
-  make_attempt(options_.connect);
+  at_location_ = !std::exchange(location_tried_, true) && !management_.location().empty();
+  make_attempt(at_location_ ? management_.location() : options_.connect);
 }
 
 void Core::make_attempt(std::string host) {
   auto dialer = make_dialer_(std::move(host));
+  if (!dialer && std::exchange(at_location_, false)) return make_attempt(options_.connect);
   if (!dialer) return attempt_over({Ended::Why::could_not_connect, dialer.error().message});
   dialer_ = *std::move(dialer);
   dial();
@@ -151,6 +177,7 @@ Task<void> Core::dial_next() {
 
 void Core::dialled(Result<Dialled> result) {
   is_dialling_ = false;
+  if (!result && std::exchange(at_location_, false)) return make_attempt(options_.connect);
   if (!result) {
     const bool later = result.error().code == Errc::limit;
     return attempt_over(last_failure_ ? *std::move(last_failure_)
@@ -178,18 +205,76 @@ void Core::authenticated(std::string_view mechanism) {
 }
 
 void Core::ready(stream::Ready ready) {
+  const bool resumed = management_.is_on();
+  if (state_ == State::closing) {
+    if (resumed) put_kept();
+    return close_stream();
+  }
   loop_.cancel(std::exchange(attempt_timer_, 0));
   dialer_.reset();
-  jid_ = ready.jid;
-  features_ = std::move(ready.features);
   was_online_ = ever_online_ = true;
-  presence_sent_ = false;
+  location_tried_ = false;
   pinged_at_.reset();
   backoff_.reset();
+  features_ = std::move(ready.features);
+  if (resumed) {
+    trace(Trace::info, fmt::format("Session resumed: {}", jid_.text()));
+    enter(State::online);
+    put_kept();
+    arm_tick();
+    guarded([&] { raise(events.session_resumed); });
+  } else {
+    start_session(ready.jid);
+  }
+}
+
+// What the server had not acknowledged in the session before goes out first (XEP-0198 section 4).
+void Core::start_session(const Jid& self) {
+  end_session();
+  if (close_asked_) return;  // by a handler, there
+  auto unacknowledged = management_.take_kept();
+  const Jid before = std::exchange(jid_, self);
+  has_session_ = true;
+  presence_sent_ = false;
   trace(Trace::info, fmt::format("JID set to: {}", jid_.text()));
   enter(State::online);
+  if (options_.stream_management && authenticated_) put_nonza(management_.enable(features_.root()));
+  for (auto& stanza : unacknowledged) {
+    auto xml = resent_elsewhere(stanza, before);
+    if (!xml) {
+      for (const auto& each : stanza.waiting) each(gone());
+      continue;
+    }
+    stanza.xml = *std::move(xml);
+    auto waiting =
+        management_.counts() ? std::vector<StreamManagement::Waiting>() : std::move(stanza.waiting);
+    write_now(std::move(stanza));
+    for (auto& each : waiting) confirm(std::move(each));
+  }
   arm_tick();
   guarded([&] { raise(events.session_start); });
+}
+
+// For good. What the server has not acknowledged stays, for the next session.
+void Core::end_session() {
+  management_.forget_session();
+  if (!std::exchange(has_session_, false)) return;
+  online_.clear();
+  guarded([&] {
+    requests_.fail_all(gone().error());
+    for (auto& forget : session_over_) forget();
+  });
+}
+
+// There will be no session to resend it in.
+void Core::give_up_kept() {
+  for (auto& stanza : management_.take_kept())
+    guarded([&] {
+      if (auto document = xml::parse_fragment(stanza.xml, ns::client);
+          document && stanza.kind == Kind::message)
+        if (const auto message = Stanza::from(*std::move(document))) raise(events.undelivered, *message);
+      for (const auto& waiting : stanza.waiting) waiting(gone());
+    });
 }
 
 void Core::drop_attempt() {
@@ -233,10 +318,14 @@ void Core::attempt_over(Ended ended) {
   const bool final = is_final(ended);
   const bool had_connection = state_ != State::disconnected;
   was_online_ = false;
-  online_.clear();
+  at_location_ = false;
+  const bool blamed = ended.condition && is_for_content(*ended.condition);
+  const bool comes_back = running_ && !final && options_.reconnect;
+  const bool resumable = has_session_ && management_.detach() && comes_back && !blamed;
   if (ended.why != Ended::Why::closed) trace(Trace::warning, ended.text);
+  if (!resumable) end_session();
+  if (!comes_back || blamed) give_up_kept();
   guarded([&] {
-    requests_.fail_all({RequestError::Kind::disconnected, {}, "the connection is over"});
     trace(Trace::event, events.disconnected.name());
     if (had_connection) enter(State::disconnected);
     events.disconnected.emit(ended);
@@ -265,6 +354,8 @@ void Core::wait(const Ended&) {
 
 void Core::finish(Ended ended) {
   drop_attempt();
+  end_session();
+  give_up_kept();
   outcome_ = std::move(ended);
   running_ = false;
   const auto total = [](const Traffic& traffic) {
@@ -293,9 +384,15 @@ void Core::close() {
     if (connection_) connection_->end(Ended::Why::closed, "the server did not close its side");
   });
   // In a turn of its own, so that over() never comes from inside of the caller's handler.
-  post([](Core& self) {
-    if (self.connection_ && self.state_ == State::closing) self.connection_->close();
-  });
+  post([](Core& self) { self.close_stream(); });
+}
+
+// Once the server has acknowledged what was sent: afterwards it says no more of it.
+void Core::close_stream() {
+  if (!connection_ || state_ != State::closing || (management_.listens() && management_.keeps_messages()))
+    return;
+  if (management_.is_on()) put_nonza(management_.acknowledgement());
+  connection_->close();
 }
 
 void Core::shut_down() {
@@ -313,16 +410,6 @@ void Core::enter(State state) {
   if (state == state_) return;
   trace(Trace::state, fmt::format("TRANSITION {} -> {}", to_string(state_), to_string(state)));
   state_ = state;
-}
-
-template <class Call>
-void Core::guarded(Call&& call) {
-  try {
-    std::forward<Call>(call)();
-  } catch (...) {
-    if (!thrown_) thrown_ = std::current_exception();
-    close();
-  }
 }
 
 void Core::post(std::move_only_function<void(Core&)> job) {
@@ -360,10 +447,7 @@ void Core::tick() {
   if (!pinged_at_ && options_.ping_after.count() > 0 &&
       now >= connection_->last_input() + options_.ping_after) {
     pinged_at_ = now;
-    std::string iq = "<iq";
-    write_attributes(iq, jid_.to_domain(), "get", next_id());
-    iq += "><ping xmlns='urn:xmpp:ping'/></iq>";  // whatever comes back is life
-    write(Kind::iq, iq);
+    ping();
   } else if (options_.keepalive.count() > 0 && now >= connection_->last_output() + options_.keepalive) {
     trace(Trace::debug, "Scheduled event: Whitespace Keepalive");
     trace(Trace::send_immediate, " ");
@@ -371,207 +455,6 @@ void Core::tick() {
     sent_.bytes += 1;
   }
   arm_tick();
-}
-
-// --- out ---
-
-std::string Core::next_id() { return fmt::format("{}-{}", id_prefix_, ++ids_); }
-
-bool Core::write(Kind kind, std::string_view stanza) {
-  if (state_ != State::online || !connection_) return false;
-  trace(Trace::send, stanza);
-  connection_->send(stanza);
-  ++sent_.stanzas[std::to_underlying(kind)];
-  sent_.bytes += stanza.size();
-  return true;
-}
-
-bool Core::send_xml(std::string_view stanza) {
-  const auto kind = stanza.starts_with("<iq")  ? Kind::iq
-                    : stanza.starts_with("<p") ? Kind::presence
-                                               : Kind::message;
-  return write(kind, stanza);
-}
-
-std::string Core::send(const Message& message) {
-  if (state_ != State::online) return {};
-  auto id = message.id.empty() ? next_id() : message.id;
-  std::string out = "<message";
-  write_attributes(out, message.to, to_string(message.type), id, message.lang);
-  out += '>';
-  xml::Writer writer(out, ns::client);
-  if (!message.subject.empty()) writer.leaf("subject", message.subject);
-  if (!message.body.empty()) writer.leaf("body", message.body);
-  if (!message.thread.empty()) writer.leaf("thread", message.thread);
-  out.append(message.extra).append("</message>");
-  return write(Kind::message, out) ? id : std::string();
-}
-
-bool Core::send(const Presence& presence) {
-  if (state_ != State::online) return false;
-  std::string out = "<presence";
-  write_attributes(out, presence.to, to_string(presence.type), {});
-  out += '>';
-  xml::Writer writer(out, ns::client);
-  if (!presence.show.empty()) writer.leaf("show", presence.show);
-  if (!presence.status.empty()) writer.leaf("status", presence.status);
-  if (presence.priority != 0) writer.leaf("priority", std::to_string(presence.priority));
-  if (presence.type == Type::available)
-    for (auto& write_more : own_presence_) write_more(writer);
-  out += presence.extra;
-  if (out.ends_with('>') && out.find('>') == out.size() - 1) {
-    out.back() = '/';
-    out += '>';
-  } else {
-    out += "</presence>";
-  }
-  const bool first = presence.type == Type::available && presence.to.empty() && !presence_sent_;
-  if (first) {
-    presence_sent_ = true;
-    guarded([&] { raise(events.sent_presence); });
-  }
-  return write(Kind::presence, out);
-}
-
-Request<StanzaPtr> Core::request(Type type, const Jid& to, std::string_view payload, Milliseconds timeout) {
-  Request<StanzaPtr> request;
-  auto id = next_id();
-  std::string out = "<iq";
-  write_attributes(out, to, to_string(type), id);
-  out.append(">").append(payload).append("</iq>");
-  if (write(Kind::iq, out)) {
-    requests_.add(std::move(id), to, timeout.count() > 0 ? timeout : options_.request_timeout,
-                  request.resolver());
-  } else {
-    request.resolver()(std::unexpected(
-        RequestError{RequestError::Kind::disconnected, {}, "there is no session with the server"}));
-  }
-  return request;
-}
-
-// --- in ---
-
-void Core::received(xml::Document document) {
-  const auto& element = document.root();
-  received_.bytes += element.bytes().size();
-  if (const auto kind = kind_of(element)) ++received_.stanzas[std::to_underlying(*kind)];
-  auto parsed = Stanza::from(std::move(document));
-  if (!parsed) {
-    // A request that is none has a right to an answer too (RFC 6120 8.2.3); the rest is nothing to us.
-    const auto type = element.attribute("type");
-    const auto from = Jid::parse(element.attribute("from").value_or(""));
-    if (element.name() == "iq" && element.attribute("id") && (type == "get" || type == "set") && from) {
-      std::string out;
-      Stanza::error_reply(element, {}, *from, parsed.error()).write(out);
-      write(Kind::iq, out);
-    }
-    return;
-  }
-  const auto stanza = std::make_shared<const Stanza>(*std::move(parsed));
-  guarded([&] {
-    switch (stanza->kind()) {
-      case Kind::message:
-        raise(events.message, *stanza);
-        break;
-      case Kind::presence:
-        handle_presence(*stanza);
-        break;
-      case Kind::iq:
-        if (stanza->is_request()) {
-          handle_request(stanza);
-        } else {
-          requests_.take(stanza, jid_);
-        }
-        break;
-    }
-  });
-}
-
-void Core::handle_presence(const Stanza& presence) {
-  raise(events.presence, presence);
-  const std::string& from = presence.from().text();
-  if (presence.type() == Type::available) {
-    Known now{std::string(show_of(presence)), std::string(status_of(presence))};
-    const auto known = online_.find(from);
-    const bool is_new = known == online_.end();
-    const bool changed = is_new || known->second != now;
-    online_.insert_or_assign(from, std::move(now));
-    raise(events.presence_available, presence);
-    if (is_new) raise(events.got_online, presence);
-    if (changed) raise(events.changed_status, presence);
-  } else if (presence.type() == Type::unavailable) {
-    const bool was_there = online_.erase(from) > 0;
-    raise(events.presence_unavailable, presence);
-    if (was_there) raise(events.got_offline, presence);
-  } else if (presence.type() != Type::error) {
-    raise(events.subscription, presence);
-  }
-}
-
-struct Responder::State {
-  std::string id;
-  Jid to;
-  bool answered = false;
-  std::function<void(std::string_view)> send;
-
-  void answer(std::string_view type, std::string_view content) {
-    if (std::exchange(answered, true)) return;
-    std::string out = "<iq";
-    write_attributes(out, to, type, id);
-    if (content.empty()) {
-      out += "/>";
-    } else {
-      out.append(">").append(content).append("</iq>");
-    }
-    send(out);
-  }
-  void refuse(const StanzaError& error, std::string_view beside = {}) {
-    std::string content(beside);
-    xml::Writer writer(content, ns::client);
-    write_error(writer, error);
-    answer("error", content);
-  }
-  ~State() {
-    if (!answered) refuse({Condition::internal_server_error, {}, {}, {}});
-  }
-};
-
-void Responder::result(std::string_view payload) const { state_->answer("result", payload); }
-void Responder::error(const StanzaError& error, std::string_view beside) const {
-  state_->refuse(error, beside);
-}
-
-void Core::on_request(Type type, std::string_view name, std::string_view ns, Client::RequestHandler handler) {
-  request_handlers_.insert_or_assign(handler_key(type, name, ns), std::move(handler));
-}
-
-void Core::handle_request(const StanzaPtr& iq) {
-  const auto& payload = *iq->payload();
-  auto state = std::make_shared<Responder::State>();
-  state->id = iq->id();
-  state->to = iq->from();
-  state->send = [weak = weak_from_this()](std::string_view out) {
-    if (const auto core = weak.lock()) core->write(Kind::iq, out);
-  };
-  const Responder respond(std::move(state));
-  const auto found = request_handlers_.find(handler_key(iq->type(), payload.name(), payload.ns()));
-  if (found == request_handlers_.end()) {
-    respond.error({Condition::service_unavailable, {}, {}, {}});
-  } else {
-    found->second(*iq, respond);
-  }
-}
-
-void Core::peer_closed() { trace(Trace::info, "End of stream received"); }
-
-void Core::trace(Trace kind, std::string_view line) {
-  if (!options_.trace) return;
-  if (kind == Trace::send || kind == Trace::receive || kind == Trace::send_immediate) {
-    const bool at_once = line == "</stream:stream>" && kind == Trace::send;
-    options_.trace(at_once ? Trace::send_immediate : kind, mask_secrets(line));
-  } else {
-    options_.trace(kind, line);
-  }
 }
 
 }  // namespace starling::client

@@ -17,6 +17,7 @@
 #include "client/client.h"
 #include "client/connection.h"
 #include "client/requests.h"
+#include "client/stream_management.h"
 #include "net/tls.h"
 
 namespace starling::client {
@@ -54,6 +55,9 @@ class Core final : public Connection::Owner, public std::enable_shared_from_this
   bool send_xml(std::string_view stanza);
   Request<StanzaPtr> request(Type type, const Jid& to, std::string_view payload, Milliseconds timeout);
   void on_request(Type type, std::string_view name, std::string_view ns, Client::RequestHandler handler);
+  Request<void> acknowledged();
+  [[nodiscard]] bool acknowledges() const { return management_.counts(); }
+  void on_session_over(std::move_only_function<void()> forget) { session_over_.push_back(std::move(forget)); }
   void on_own_presence(std::move_only_function<void(xml::Writer&)> writer) {
     own_presence_.push_back(std::move(writer));
   }
@@ -63,6 +67,7 @@ class Core final : public Connection::Owner, public std::enable_shared_from_this
   void authenticated(std::string_view mechanism) override;
   void ready(stream::Ready ready) override;
   void received(xml::Document document) override;
+  void claimed(xml::Document nonza) override;
   void peer_closed() override;
   void over(Ended ended) override;
   void trace(Trace kind, std::string_view line) override;
@@ -81,6 +86,7 @@ class Core final : public Connection::Owner, public std::enable_shared_from_this
 
   Result<void> prepare();
   Result<std::shared_ptr<net::TlsContext>> tls_for(bool direct);
+  void manage_streams();
   void begin_attempt();
   void make_attempt(std::string host);
   void dial();
@@ -90,6 +96,10 @@ class Core final : public Connection::Owner, public std::enable_shared_from_this
   void attempt_over(Ended ended);
   void wait(const Ended& ended);
   void finish(Ended ended);
+  void start_session(const Jid& self);
+  void end_session();
+  void give_up_kept();
+  void close_stream();
   [[nodiscard]] bool is_final(const Ended& ended) const;
   void enter(State state);
   void arm_tick();
@@ -97,13 +107,32 @@ class Core final : public Connection::Owner, public std::enable_shared_from_this
   void handle_request(const StanzaPtr& iq);
   void handle_presence(const Stanza& presence);
   bool write(Kind kind, std::string_view stanza);
+  bool write(StreamManagement::Kept stanza);
+  void write_now(StreamManagement::Kept stanza);
+  [[nodiscard]] bool is_online() const { return state_ == State::online && connection_; }
+  // To be sent now, or when the session is resumed.
+  [[nodiscard]] bool takes_stanzas() const { return is_online() || (has_session_ && !close_asked_); }
+  void put(const StreamManagement::Kept& stanza);
+  void ping();
+  void put_kept();
+  void put_nonza(std::string_view nonza);
+  void request_acknowledgement();
+  void confirm(StreamManagement::Waiting waiting);
+  void tell_acknowledged();
   template <class... Args>
   void raise(Signal<Args...>& signal, std::type_identity_t<Args>... args) {
     trace(Trace::event, signal.name());
     signal.emit(std::forward<Args>(args)...);
   }
   template <class Call>
-  void guarded(Call&& call);  // what a handler throws ends the client
+  void guarded(Call&& call) {  // what a handler throws ends the client
+    try {
+      std::forward<Call>(call)();
+    } catch (...) {
+      if (!thrown_) thrown_ = std::current_exception();
+      close();
+    }
+  }
   void post(std::move_only_function<void(Core&)> job);
 
   Loop& loop_;
@@ -132,7 +161,11 @@ class Core final : public Connection::Owner, public std::enable_shared_from_this
   Loop::TimerId attempt_timer_ = 0, wait_timer_ = 0, close_timer_ = 0, tick_timer_ = 0;
   std::optional<SteadyTime> pinged_at_;
 
-  // --- a session ---
+  // --- a session: from its binding until it cannot be resumed any more, over all its connections ---
+  StreamManagement management_;
+  bool has_session_ = false;
+  bool location_tried_ = false, at_location_ = false;  // where the server wants us to come back to
+  bool request_due_ = false;                           // <r/>, at the end of this turn
   Jid jid_;
   xml::Document features_;
   bool presence_sent_ = false;
@@ -142,6 +175,7 @@ class Core final : public Connection::Owner, public std::enable_shared_from_this
 
   std::map<std::string, Client::RequestHandler> request_handlers_;  // by "get {namespace}name"
   std::vector<std::move_only_function<void(xml::Writer&)>> own_presence_;
+  std::vector<std::move_only_function<void()>> session_over_;
   std::string id_prefix_;
   std::uint64_t ids_ = 0;
 };

@@ -56,7 +56,14 @@ struct Options {
   Milliseconds keepalive{60'000};     // without a byte sent: a space is (RFC 6120 4.6.1); 0: never
   Milliseconds ping_after{120'000};   // without a byte received: the server is pinged (XEP-0199); 0: never
   Milliseconds ping_timeout{30'000};  // and this long after that it is dead
-  Milliseconds close_timeout{5'000};  // to wait for the server's </stream:stream>
+  Milliseconds close_timeout{
+      5'000};  // to wait for the last acknowledgement and the server's </stream:stream>
+
+  // XEP-0198, where the server offers it: it acknowledges what we send, and with `reconnect` a session
+  // outlives its connections. What is not acknowledged yet is kept, and refused when it would be more than so
+  // much.
+  bool stream_management = true;
+  std::size_t unacknowledged_bytes = 16'777'216;
 
   std::size_t stanza_bytes = 1'048'576;  // a longer one from the server ends the stream
 

@@ -75,8 +75,17 @@ class FakeServer final : public net::ByteStream::Handler {
                                   {}});
   }
 
-  std::vector<std::string> stanzas;  // as they came
-  std::string bytes;                 // all of them
+  // The same; elements of that namespace are taken once the client has logged in. The caller keeps `ns`.
+  void claim(std::string_view ns) {
+    settings_.features.push_back({"", {}, [ns](const stream::View& view, const xml::Element& element) {
+                                    return view.authenticated && element.ns() == ns;
+                                  }});
+  }
+  void resume(const Jid& full) { machine_.bound(full); }  // in place of binding
+
+  std::function<void(const xml::Element&)> on_element;  // each of `stanzas`; may drop()
+  std::vector<std::string> stanzas;                     // as they came, and what was claimed
+  std::string bytes;                                    // all of them
   bool bound = false, client_closed = false, ended = false;
   bool silent = false;                                 // takes everything and says nothing
   bool keep_open = false;                              // does not answer </stream:stream>
@@ -118,6 +127,7 @@ class FakeServer final : public net::ByteStream::Handler {
     std::string_view rest = input_;
     for (;;) {
       auto event = machine_.next(rest);
+      if (!stream_) return;
       if (std::holds_alternative<stream::NeedInput>(event) || std::holds_alternative<stream::Waiting>(event))
         break;
       answer(event);
@@ -139,12 +149,17 @@ class FakeServer final : public net::ByteStream::Handler {
       machine_.bound(*machine_.jid().with_resource(bind->resource.empty() ? "made-up" : bind->resource));
       bound = true;
     } else if (auto* stanza = std::get_if<stream::Received>(&event)) {
-      stanzas.emplace_back(stanza->document.root().bytes());
+      take(stanza->document.root());
     } else if (auto* request = std::get_if<stream::Claimed>(&event)) {
-      stanzas.emplace_back(request->document.root().bytes());
+      take(request->document.root());
     } else if (std::holds_alternative<stream::Closed>(event)) {
       client_closed = true;
     }
+  }
+
+  void take(const xml::Element& element) {
+    stanzas.emplace_back(element.bytes());
+    if (on_element) on_element(element);
   }
 
   stream::Settings settings_;

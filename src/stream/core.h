@@ -31,6 +31,7 @@ class Core {
   virtual void give_check(bool, bool) {}
   virtual void give_up_auth(sasl::Failure, std::string&&) {}
   virtual void bound(const Jid&) {}
+  virtual void bind() {}
   virtual void refuse_bind(const StanzaError&) {}
 
   void close();

@@ -25,12 +25,21 @@ class Initiating final : public Core {
     encrypted_ = true;
     login_->bindings = std::move(bindings);
   }
+  void bound(const Jid& full) override {
+    if (step_ != Step::resume || output_closed()) return;
+    jid_ = full;
+    queue(ready());
+  }
+  void bind() override {
+    if (step_ != Step::resume || output_closed()) return;
+    ask_to_bind();
+  }
   [[nodiscard]] std::size_t memory_bytes() const override {
     return Core::memory_bytes() + sizeof(Initiating) + (login_ ? sizeof(Login) : 0);
   }
 
  private:
-  enum class Step : std::uint8_t { header, features, proceed, sasl, bind, session, ready };
+  enum class Step : std::uint8_t { header, features, proceed, sasl, resume, bind, session, ready };
 
   // Freed when the stream is ready.
   struct Login {
@@ -105,15 +114,23 @@ class Initiating final : public Core {
     login_->features = std::move(document);
     if (settings_.password.empty()) return ready();
     if (!authenticated_) return log_in(features);
-    if (features.child("bind", ns::bind) == nullptr)
-      return give_up(StreamCondition::unsupported_feature, "the server offers no resource binding");
+    step_ = Step::resume;
+    for (const auto& feature : settings_.features)
+      if (feature.resume && feature.resume(features, output_)) return std::nullopt;
+    ask_to_bind();
+    return std::nullopt;
+  }
+
+  void ask_to_bind() {
+    if (login_->features.root().child("bind", ns::bind) == nullptr)
+      return fail_with_event(
+          {StreamCondition::unsupported_feature, "the server offers no resource binding", {}});
     step_ = Step::bind;
     login_->request_id = crypto::random_id(60);
     xml::Writer writer(output_, settings_.content_ns);
     writer.open("iq").attribute("type", "set").attribute("id", login_->request_id).open("bind", ns::bind);
     if (!settings_.jid.resource().empty()) writer.leaf("resource", settings_.jid.resource());
     writer.close().close();
-    return std::nullopt;
   }
 
   std::optional<Event> on_tls_answer(const xml::Element& element, bool more) {
@@ -266,7 +283,7 @@ class Initiating final : public Core {
     return std::nullopt;
   }
 
-  std::optional<Event> ready() {
+  Ready ready() {
     step_ = Step::ready;
     parser_.set_limits(settings_.limits);  // where there was no login
     Ready event{jid_, std::move(login_->features)};

@@ -144,6 +144,57 @@ TEST(BothRoles, WithoutLogin) {
   EXPECT_THAT(pair.client.events, ElementsAre("start-tls", "ready example.org"));
 }
 
+// A client that comes back to its session is asked to say what becomes of it, instead of binding (XEP-0198
+// 5).
+class Resuming : public testing::TestWithParam<bool> {};
+
+TEST_P(Resuming, TakesThePlaceOfBinding) {
+  const bool is_resumed = GetParam();
+  auto client = client_settings();
+  auto server = server_settings();
+  std::string offered;
+  client.features.push_back(
+      {"sm",
+       {},
+       [](const View& view, const xml::Element&) { return view.authenticated && !view.bound; },
+       [&](const xml::Element& features, std::string& output) {
+         offered = features.bytes();
+         output += "<resume xmlns='urn:xmpp:sm:3'/>";
+         return true;
+       }});
+  server.features.push_back(
+      {"sm",
+       [](const View& view, xml::Writer& writer) {
+         if (view.authenticated) writer.empty("sm", "urn:xmpp:sm:3");
+       },
+       [](const View&, const xml::Element& element) { return element.name() == "resume"; }});
+  Pair pair(client, server);
+  pair.run();
+  EXPECT_THAT(offered, HasSubstr("<sm xmlns='urn:xmpp:sm:3'/>"));
+  EXPECT_EQ(pair.server.last(), "claimed 0 <resume xmlns='urn:xmpp:sm:3'/>");
+  pair.client.feed("<answer xmlns='urn:xmpp:sm:3'/>");
+  EXPECT_EQ(pair.client.last(), "claimed 0 <answer xmlns='urn:xmpp:sm:3'/>");
+  if (is_resumed) {
+    const auto full = Jid::parse("alice@example.org/balcony").value();
+    pair.client.machine.bound(full);
+    pair.server.machine.bound(full);
+    pair.run();
+    EXPECT_FALSE(pair.server.saw("bind balcony"));
+  } else {
+    pair.client.machine.bind();
+    pair.run();
+    EXPECT_TRUE(pair.server.saw("bind balcony"));
+  }
+  EXPECT_EQ(pair.client.last(), "ready alice@example.org/balcony");
+  pair.client.machine.bind();  // too late for either
+  pair.client.machine.bound(Jid::parse("alice@example.org/other").value());
+  pair.run();
+  EXPECT_EQ(pair.client.last(), "ready alice@example.org/balcony");
+}
+
+INSTANTIATE_TEST_SUITE_P(IsAnswered, Resuming, testing::Bool(),
+                         [](const auto& info) { return info.param ? "WithTheSession" : "ByARefusal"; });
+
 // --- against a script ---
 
 constexpr std::string_view kServerHeader =

@@ -271,6 +271,7 @@ void Machine::give_up_auth(sasl::Failure condition, std::string text) {
   core_->give_up_auth(condition, std::move(text));
 }
 void Machine::bound(const Jid& full) { core_->bound(full); }
+void Machine::bind() { core_->bind(); }
 void Machine::refuse_bind(const StanzaError& error) { core_->refuse_bind(error); }
 void Machine::assume_tls(sasl::Bindings bindings) { core_->assume_tls(std::move(bindings)); }
 void Machine::close() { core_->close(); }

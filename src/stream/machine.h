@@ -44,6 +44,10 @@ struct Feature {
   // True if the owner's code (not the machine) handles this top-level element here and now: a nonza, or an IQ
   // before a resource is bound. Stanzas after that are Received without being asked about.
   std::function<bool(const View&, const xml::Element&)> claims;
+  // Initiating, once logged in: may ask for a session without binding a resource, from what the server's
+  // features offer, by writing its nonza; true if it did. The answer is one that it claims, and the owner
+  // then says bound() or bind().
+  std::function<bool(const xml::Element& features, std::string& output)> resume{};
 };
 
 // One for all streams of a listener or client; outlives them. Shared between threads, read only.
@@ -143,7 +147,9 @@ class Machine {
   void give_up_auth(sasl::Failure condition,
                     std::string text);  // e.g. temporary-auth-failure: the store is away
   // Without a BindRequest (a resumed session, XEP-0198): the stream is bound, and nothing is sent.
+  // Initiating: the answer to Feature::resume, Ready follows.
   void bound(const Jid& full);
+  void bind();  // initiating: nothing was resumed, a resource is bound as ever
   void refuse_bind(const StanzaError& error);
 
   // --- from outside ---

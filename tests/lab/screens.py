@@ -57,6 +57,7 @@ def screen(arguments, out, err, code):
 
 STANZA = re.compile(r"^DEBUG (SEND|RECV): (<(?:iq|message|presence)\b.*)$", re.S)
 EVENT = "DEBUG Event triggered: "
+STREAM_MANAGEMENT = re.compile(r"^DEBUG (SEND|RECV): <\w+ [^>]*xmlns=['\"]urn:xmpp:sm:3['\"][^>]*>$")
 
 
 def lines_of(log):
@@ -118,6 +119,8 @@ def debug_log(log, own):
     out, echo, after_presence = [], [], None
     in_echo = False
     for line in lines_of(log):
+        if STREAM_MANAGEMENT.match(line):  # not every server has it
+            continue
         found = STANZA.match(line)
         if in_echo and line.startswith(EVENT):
             echo.append(line)

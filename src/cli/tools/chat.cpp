@@ -33,6 +33,7 @@ class Chat final : private net::Reactor::Watcher {
     client.use<client::Ping>();
     client.use<client::Receipts>();
     client.on.session_start([this] { start(); });
+    client.on.session_resumed([this] { go_on(); });
     client.on.message([this](const Stanza& message) { arrived(message); });
     client.on.presence_available([this](const Stanza& presence) { announce(presence, true); });
     client.on.got_offline([this](const Stanza& presence) { announce(presence, false); });
@@ -51,6 +52,9 @@ class Chat final : private net::Reactor::Watcher {
       if (!reactor_.watch(STDIN_FILENO, EPOLLIN, *this))
         read_file();  // a file cannot be watched, and never waits
     }
+    go_on();
+  }
+  void go_on() {
     for (const auto& line : std::exchange(unsent_, {})) send(line);
     if (ended_) leave();
   }
@@ -86,11 +90,8 @@ class Chat final : private net::Reactor::Watcher {
     ended_ = true;
     if (client_.state() == client::State::online) leave();
   }
-  // What was sent is with the server once it has answered what came after (RFC 6120 10.1).
   void leave() {
-    client_.request(Type::get, Jid(), "<ping xmlns='urn:xmpp:ping'/>").then([this](const auto&) {
-      client_.close();
-    });
+    client_.acknowledged().then([this](const auto&) { client_.close(); });
   }
 
   void handle(std::string line) {

@@ -198,7 +198,7 @@ class Periodic {
       client_.send(client::Presence{});
       running_.emplace(start(loop()));
     });
-    client.on.disconnected([this](const client::Ended&) {
+    client.on_session_over([this] {
       client_.post([this] {
         if (client_.state() == client::State::disconnected) running_.reset();
       });
@@ -210,7 +210,6 @@ class Periodic {
     for (;;) {
       const auto began = client_.loop().now();
       exit_ = co_await read(client_, context_, plan_);
-      if (client_.state() != client::State::online) co_return;
       if (plan_.count != 0 && ++done_ == plan_.count) {
         client_.close();
         co_return;

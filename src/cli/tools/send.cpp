@@ -23,8 +23,8 @@ struct Fate {
 };
 using FatePtr = std::shared_ptr<Fate>;
 
-// The server has taken the message when it has answered a request that was sent after it (RFC 6120 10.1). At
-// our own domain that request goes the message's way, to be answered after an error of the message.
+// At our own domain a request goes the message's way, to be answered after an error of the message; and
+// without stream management that answer tells as well that the server has the message (RFC 6120 10.1).
 Task<int> send(client::Client& client, const Context& context, client::Message message, FatePtr fate) {
   client.on.message([fate](const Stanza& stanza) {
     if (stanza.type() == Type::error && stanza.id() == fate->id) fate->refused = client::error_of(stanza);
@@ -32,10 +32,14 @@ Task<int> send(client::Client& client, const Context& context, client::Message m
   client.send(client::Presence{});
   fate->id = client.send(message);
   const bool is_near = message.to.domain() == client.jid().domain();
-  const auto answer = co_await client.request(Type::get, is_near ? message.to.to_bare() : Jid(),
-                                              "<ping xmlns='urn:xmpp:ping'/>");
-  if (!answer && answer.error().kind != client::RequestError::Kind::refused)
-    co_return report(context, answer.error());
+  if (is_near) {
+    const auto answer =
+        co_await client.request(Type::get, message.to.to_bare(), "<ping xmlns='urn:xmpp:ping'/>");
+    if (!answer && answer.error().kind != client::RequestError::Kind::refused)
+      co_return report(context, answer.error());
+  }
+  if (!is_near || client.acknowledges())
+    if (const auto taken = co_await client.acknowledged(); !taken) co_return report(context, taken.error());
   fate->taken = true;
   co_return kDone;
 }

@@ -50,7 +50,7 @@ Caps::Caps(Client& client)
       [this](const Stanza& presence) { announced(presence.from(), presence.child("c", ns::caps)); });
   client.on.presence_unavailable(
       [this](const Stanza& presence) { announced_.erase(presence.from().text()); });
-  client.on.disconnected([this](const Ended&) { announced_.clear(); });
+  client.on_session_over([this] { announced_.clear(); });
 }
 
 Extension::Info Caps::info() const {

@@ -41,7 +41,7 @@ std::string_view to_string(ChatState state) {
 
 ChatStates::ChatStates(Client& client) : client_(client), caps_(client.use<Caps>()), peers_(kMostPeers) {
   client.on.message([this](const Stanza& message) { arrived(message); });
-  client.on.disconnected([this](const Ended&) { peers_.clear(); });
+  client.on_session_over([this] { peers_.clear(); });
 }
 
 Extension::Info ChatStates::info() const {

@@ -14,7 +14,7 @@ Conversations::Conversations(Client& client) : chats_(kMostChats) {
   client.on.message([this](const Stanza& message) { arrived(message); });
   client.on.presence_available([this](const Stanza& presence) { unlock(presence); });
   client.on.presence_unavailable([this](const Stanza& presence) { unlock(presence); });
-  client.on.disconnected([this](const Ended&) { chats_.clear(); });  // whatever changes now, we do not see
+  client.on_session_over([this] { chats_.clear(); });  // whatever changes now, we do not see
 }
 
 Extension::Info Conversations::info() const {

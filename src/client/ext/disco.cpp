@@ -37,7 +37,7 @@ Disco::Disco(Client& client) : client_(client), cache_(kMostCached) {
     client.on_request(Type::get, "query", ns,
                       [this, ns](const Stanza& iq, const Responder& respond) { answer(iq, respond, ns); });
   client.on.presence_unavailable([this](const Stanza& presence) { forget(presence.from()); });
-  client.on.disconnected([this](const Ended&) { cache_.clear(); });
+  client.on_session_over([this] { cache_.clear(); });
 }
 
 Extension::Info Disco::info() const {

@@ -79,8 +79,7 @@ InBandBytestreams::InBandBytestreams(Client& client) : client_(client) {
     break_all([&](const Stream& stream) { return stream.peer == presence.from(); },
               fmt::format("{} went offline", presence.from().text()));
   });
-  client.on.disconnected(
-      [this](const Ended&) { break_all([](const Stream&) { return true; }, "the session is over"); });
+  client.on_session_over([this] { break_all([](const Stream&) { return true; }, "the session is over"); });
 }
 
 InBandBytestreams::~InBandBytestreams() {

@@ -79,7 +79,7 @@ SensorReader::SensorReader(Client& client) : client_(client) {
                {}},
               {}});
   });
-  client.on.disconnected([this](const Ended&) {
+  client.on_session_over([this] {
     fail_all([](const Active&) { return true; },
              {RequestError::Kind::disconnected, {}, "the connection was lost in the middle of the readout"});
   });
