@@ -471,7 +471,7 @@ def long_commands_come_back_when_the_server_does(place):
         lines = echo.err.splitlines()
         assert len([line for line in lines if "trying again" in line]) <= 2, lines
         place.serve()
-        echo.says("echoing as", times=2)
+        echo.says("connected again")
         c = place.log_in("juliet")
         c.send(f"<message to='{ROMEO}' type='chat'><body>Are you back?</body></message>")
         heard(c, "Thanks for sending\nAre you back?")
@@ -487,7 +487,7 @@ def long_commands_come_back_after_an_orderly_stop_too(place):
         cases.stops(server)
         echo.says("system-shutdown")
         place.serve()
-        echo.says("echoing as", times=2)
+        echo.says("connected again")
         assert echo.interrupt() == DONE
 
 

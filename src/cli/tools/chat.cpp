@@ -116,9 +116,11 @@ class Chat final : private net::Reactor::Watcher {
   void send(const std::string& text) {
     auto message = conversations_.message_to(contact_, text);
     message.extra += states_.active_for(message.to);
-    if (client_.send(message).empty()) {
-      unsent_.push_back(text);
+    const bool taken = !client_.send(message).empty();  // at once, or when the session is resumed
+    if (client_.state() != client::State::online)
       fmt::print(stderr, "there is no connection; it is sent when there is one again\n");
+    if (!taken) {
+      unsent_.push_back(text);
       return;
     }
     history_.push_back("me: " + text);

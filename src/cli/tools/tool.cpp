@@ -281,8 +281,15 @@ int run_until_interrupted(const Context& context, const Login& login, const SetU
   net::Reactor reactor;
   Interrupts interrupts;  // before the client, which has a thread of its own
   client::Client client(*std::move(options), reactor);
+  bool lost = false;  // a connection, and there was none since
+  const auto back = [&] {
+    if (std::exchange(lost, false)) fmt::print(stderr, "starling: connected again\n");
+  };
+  client.on.session_start(back);
+  client.on.session_resumed(back);
   client.on.disconnected([&](const Ended& ended) {
     if (login.debug || login.verbose) return;
+    lost = true;
     // Afterwards, since only then is it clear whether that was the end.
     client.post([&client, text = ended.text] {
       if (!client.ended()) fmt::print(stderr, "starling: {}; trying again\n", text);
