@@ -76,7 +76,9 @@ def the_echo_bot_comes_back_when_the_server_does(place):
         server.terminate()
         server.wait()
         place.serve()
-        bot.says("echoing as", times=2)
+        c = place.log_in("juliet")
+        c.send(f"<message to='{ROMEO}/bot' type='chat'><body>Are you back?</body></message>")
+        assert next_message(c).find(xmpp.NS_CLIENT, "body").text() == "Thanks for sending\nAre you back?"
 
 
 @test
