@@ -12,9 +12,7 @@ namespace starling::client {
 namespace {
 
 using testing::ElementsAre;
-using testing::ElementsAreArray;
 using testing::HasSubstr;
-using testing::IsEmpty;
 using testing::Not;
 using Heard = StreamManagement::Heard;
 

@@ -62,7 +62,7 @@ class Disco final : public Module {
   static IqReply host_items(const IqRequest& request) {
     if (!node_of(request).empty()) return refuse(Condition::item_not_found);
     std::string answer;
-    xml::Writer(answer, ns::client).empty("query", ns::disco_items);
+    xml::Writer(answer, ns::client).empty_element("query", ns::disco_items);
     return answer;
   }
 

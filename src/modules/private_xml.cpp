@@ -54,7 +54,7 @@ class PrivateXml final : public Module {
     if (*stored) {
       writer.raw(**stored);
     } else {
-      writer.empty(asked->name(), asked->ns());
+      writer.empty_element(asked->name(), asked->ns());
     }
     writer.close();
     co_return answer;

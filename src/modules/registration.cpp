@@ -104,7 +104,7 @@ class Registration final : public Module {
                              .advertise =
                                  [this](const stream::View& view, xml::Writer& writer) {
                                    if (!view.authenticated && context_->config().registration.open)
-                                     writer.empty("register", ns::reg_feature);
+                                     writer.empty_element("register", ns::reg_feature);
                                  },
                              .claims = is_request_of_guest},
                             [this](std::shared_ptr<Guest> guest, xml::Document document) {

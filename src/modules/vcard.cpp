@@ -34,7 +34,7 @@ class VCard final : public Module {
     if (*stored) co_return std::move(**stored);
     if (!request.by_owner()) co_return refuse(Condition::service_unavailable);
     std::string empty;
-    xml::Writer(empty, ns::client).empty("vCard", ns::vcard);
+    xml::Writer(empty, ns::client).empty_element("vCard", ns::vcard);
     co_return empty;
   }
 

@@ -37,6 +37,7 @@ Shard::Shard(Core& core, std::size_t index, Loop& loop, Config config, const Mod
 Shard::~Shard() {
   if (tick_ != 0) loop_.cancel(tick_);
   if (sent_counts_due_ != 0) loop_.cancel(sent_counts_due_);
+  for (const auto& [id, asked] : asked_) loop_.cancel(asked.timer);
 }
 
 void Shard::start(std::size_t shards) {

@@ -100,7 +100,7 @@ class Initiating final : public Core {
     const auto* starttls = features.child("starttls", ns::tls);
     if (!encrypted_ && !authenticated_) {
       if (starttls != nullptr && settings_.tls != TlsPolicy::off) {
-        xml::Writer(output_).empty("starttls", ns::tls);
+        xml::Writer(output_).empty_element("starttls", ns::tls);
         step_ = Step::proceed;
         return std::nullopt;
       }
@@ -243,7 +243,7 @@ class Initiating final : public Core {
 
   // The server talks nonsense in the middle of an exchange (6.4.4).
   std::optional<Event> abort_login(std::string text) {
-    xml::Writer(output_).empty("abort", ns::sasl);
+    xml::Writer(output_).empty_element("abort", ns::sasl);
     return end_login(std::move(text));
   }
   std::optional<Event> end_login(std::string text) {
@@ -278,7 +278,7 @@ class Initiating final : public Core {
     writer.open("iq")
         .attribute("type", "set")
         .attribute("id", login_->request_id)
-        .empty("session", ns::session)
+        .empty_element("session", ns::session)
         .close();
     return std::nullopt;
   }

@@ -165,7 +165,7 @@ TEST_P(Resuming, TakesThePlaceOfBinding) {
   server.features.push_back(
       {"sm",
        [](const View& view, xml::Writer& writer) {
-         if (view.authenticated) writer.empty("sm", "urn:xmpp:sm:3");
+         if (view.authenticated) writer.empty_element("sm", "urn:xmpp:sm:3");
        },
        [](const View&, const xml::Element& element) { return element.name() == "resume"; }});
   Pair pair(client, server);

@@ -24,7 +24,7 @@ bool takes_tls(const Receiving&, const xml::Element& element) { return element.n
 std::optional<Event> handle_tls(Receiving& stream, xml::Document document, bool more) {
   const auto& element = document.root();
   if (element.name() != "starttls" || element.first_child() != nullptr || !offers_tls(stream)) {  // 5.4.2.2
-    xml::Writer(stream.output()).empty("failure", ns::tls);
+    xml::Writer(stream.output()).empty_element("failure", ns::tls);
     stream.close();
     stream.end();
     return Failed{
@@ -35,7 +35,7 @@ std::optional<Event> handle_tls(Receiving& stream, xml::Document document, bool 
     stream.fail_with_event({StreamCondition::policy_violation, "data follows <starttls/>", {}});
     return std::nullopt;
   }
-  xml::Writer(stream.output()).empty("proceed", ns::tls);
+  xml::Writer(stream.output()).empty_element("proceed", ns::tls);
   stream.wait_for(Core::Wait::tls);
   return StartTls{};
 }

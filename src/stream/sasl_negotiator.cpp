@@ -110,7 +110,7 @@ void take_success(Receiving& stream, const sasl::Success& success) {
     return stream.fail_with_event(
         {StreamCondition::invalid_from, "the header's 'from' is not the account that logs in", {}});
   if (success.data.empty()) {
-    xml::Writer(stream.output()).empty("success", ns::sasl);
+    xml::Writer(stream.output()).empty_element("success", ns::sasl);
   } else {
     write_data(stream, "success", success.data);
   }

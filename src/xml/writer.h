@@ -34,7 +34,7 @@ class Writer {
   Writer& close();
   Writer& leaf(std::string_view name) { return open(name).close(); }
   Writer& leaf(std::string_view name, std::string_view value) { return open(name).text(value).close(); }
-  Writer& empty(std::string_view name, std::string_view ns) { return open(name, ns).close(); }
+  Writer& empty_element(std::string_view name, std::string_view ns) { return open(name, ns).close(); }
 
   [[nodiscard]] std::size_t depth() const { return depth_; }
   [[nodiscard]] std::string_view default_ns() const { return depth_ == 0 ? outer_ns_ : at(depth_).ns; }

@@ -41,7 +41,7 @@ TEST(Writer, DeclaresANamespaceWhereItChanges) {
       .leaf("group", "a");
   EXPECT_EQ(writer.depth(), 2U);
   EXPECT_EQ(writer.default_ns(), ns::roster);
-  writer.close().empty("ping", ns::ping).leaf("body", "x<y").open("z", "").close().close();
+  writer.close().empty_element("ping", ns::ping).leaf("body", "x<y").open("z", "").close().close();
   EXPECT_EQ(out,
             "<iq type='result'><query xmlns='jabber:iq:roster'><item/><group>a</group></query><ping "
             "xmlns='urn:xmpp:ping'/>"

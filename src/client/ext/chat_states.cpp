@@ -17,7 +17,7 @@ std::optional<ChatState> parse_state(const xml::Element* element) {
 
 std::string written(ChatState state) {
   std::string out;
-  xml::Writer(out, ns::client).empty(to_string(state), ns::chat_states);
+  xml::Writer(out, ns::client).empty_element(to_string(state), ns::chat_states);
   return out;
 }
 

@@ -286,7 +286,7 @@ void Connection::check_time(SteadyTime now) {
     writer.open("iq").attribute("type", "get").attribute("id", shard_->next_id());
     writer.attribute("from", session_->jid().domain())
         .attribute("to", session_->jid().text())
-        .empty("ping", ns::ping)
+        .empty_element("ping", ns::ping)
         .close();
     session_->send_idle_text(text);
   } else {

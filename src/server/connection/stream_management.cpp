@@ -52,7 +52,7 @@ void Connection::managed(const xml::Element& nonza) {
 void Connection::refuse_management(Condition condition) {
   std::string text;
   xml::Writer writer(text, ns::client);
-  writer.open("failed", ns::sm).empty(to_string(condition), ns::stanzas).close();
+  writer.open("failed", ns::sm).empty_element(to_string(condition), ns::stanzas).close();
   output() += text;
 }
 

@@ -9,6 +9,10 @@ namespace starling::server {
 
 User::User(Shard& shard, Jid bare) : shard_(shard), jid_(std::move(bare)), last_used_(shard.loop().now()) {}
 
+User::~User() {
+  for (const auto& session : sessions_) shard_.loop().cancel(session->expiry_);
+}
+
 void User::load() { spawn(read()); }
 
 Task<void> User::read() {
