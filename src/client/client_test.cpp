@@ -207,6 +207,15 @@ TEST(Attempt, CanBeGivenUp) {
   EXPECT_EQ(bench.loop.pending_timers(), 0u);
 }
 
+TEST(Attempt, DoesNotWaitForTheCloseOfAServerThatHasSaidNothing) {
+  Bench bench;
+  bench.on_server = [](FakeServer& server) { server.silent = true; };
+  bench.in_turn([&] { bench.client->connect(); });
+  bench.in_turn([&] { bench.client->close(); });
+  EXPECT_TRUE(bench.client->ended());
+  EXPECT_EQ(bench.core->take_outcome().why, Ended::Why::closed);
+}
+
 TEST(Reconnect, WaitsLongerEachTimeUpToACap) {  // R38
   Bench bench({.reconnect = true, .first_wait = Milliseconds{1000}, .longest_wait = Milliseconds{20'000}});
   bench.refusals = 10;

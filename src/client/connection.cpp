@@ -101,6 +101,7 @@ void Connection::on_readable() {
       return;
     }
     last_input_ = loop_.now();
+    heard_ = true;
     feed({buffer.data(), got.bytes});
   }
 }
@@ -270,8 +271,9 @@ void Connection::flush() {
 void Connection::close() {
   if (owner_ == nullptr || closing_) return;
   closing_ = true;
+  // In the middle of a handshake nothing can be said; and who has said nothing yet has nothing to close.
+  if (awaiting_tls_ || !heard_) return finish({});
   machine_.close();
-  if (awaiting_tls_) return finish({});  // in the middle of a handshake nothing can be said
   take_machine_output();
 }
 

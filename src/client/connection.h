@@ -43,8 +43,8 @@ class Connection final : public net::ByteStream::Handler, public std::enable_sha
   void send(std::string_view xml);  // written at the end of this turn
   void resumed(const Jid& self);    // the answers to stream::Feature::resume; ready() follows
   void bind();
-  void close();                         // our </stream:stream>; over() follows when the server's has come
-  void fail(const StreamError& error);  // the server has done wrong: says so, and ends
+  void close();  // our </stream:stream>; over() follows when the server's has come, or at once
+  void fail(const StreamError& error);         // the server has done wrong: says so, and ends
   void end(Ended::Why why, std::string text);  // now, without ceremony; over() follows inside
   void abandon();                              // now; nothing follows
 
@@ -79,6 +79,7 @@ class Connection final : public net::ByteStream::Handler, public std::enable_sha
   std::string tls_name_;
   bool direct_tls_;
   bool awaiting_tls_ = false, feeding_ = false, write_due_ = false;
+  bool heard_ = false;      // anything at all
   bool closing_ = false;    // our closing tag is on its way
   bool finishing_ = false;  // both are: what is left is to be written
   Ended last_words_;        // what over() will say then

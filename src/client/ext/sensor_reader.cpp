@@ -79,6 +79,9 @@ SensorReader::SensorReader(Client& client) : client_(client) {
                {}},
               {}});
   });
+  client.on.session_end([this] {
+    for (const auto& [seqnr, active] : active_) tell_to_stop(seqnr);
+  });
   client.on_session_over([this] {
     fail_all([](const Active&) { return true; },
              {RequestError::Kind::disconnected, {}, "the connection was lost in the middle of the readout"});
@@ -232,6 +235,7 @@ void SensorReader::arm(std::int32_t seqnr) {
                             seconds(patience));
     if (!silent.reading.problems.empty())
       text += fmt::format(" after it said \"{}\"", silent.reading.problems.back().text);
+    tell_to_stop(seqnr);
     finish(seqnr, std::unexpected(RequestError{RequestError::Kind::timed_out, {}, std::move(text)}));
   });
 }
@@ -243,9 +247,13 @@ void SensorReader::finish(std::int32_t seqnr, Outcome<Reading> outcome) {
   node.mapped()->done(std::move(outcome));
 }
 
+void SensorReader::tell_to_stop(std::int32_t seqnr) {
+  client_.request(Type::get, active_.at(seqnr)->device, to_xml(payload::SensorCancel{seqnr}));
+}
+
 void SensorReader::abandon(std::int32_t seqnr) {
   const auto& device = active_.at(seqnr)->device;
-  client_.request(Type::get, device, to_xml(payload::SensorCancel{seqnr}));
+  tell_to_stop(seqnr);
   finish(seqnr, malformed(fmt::format("{} sends more than {} fields", device.text(), settings.most_fields)));
 }
 

@@ -49,7 +49,8 @@ class SensorReader final : public Extension {
   struct Readout {
     std::int32_t seqnr;  // for cancel()
     // Once, when the device says that it is done. Refused: `error.text` has its reason. A device that falls
-    // silent is `timed_out`; one that goes offline is refused with recipient-unavailable.
+    // silent is `timed_out`; one that goes offline is refused with recipient-unavailable. A device that would
+    // read on in vain, when it was too slow or the client closes, is told to stop.
     Request<Reading> result;
   };
 
@@ -75,6 +76,7 @@ class SensorReader final : public Extension {
   void filter(const Active& active, payload::SensorFields& fields) const;
   void arm(std::int32_t seqnr);
   void finish(std::int32_t seqnr, Outcome<Reading> outcome);
+  void tell_to_stop(std::int32_t seqnr);
   void abandon(std::int32_t seqnr);  // and tells the device
   template <class Predicate>
   void fail_all(Predicate which, const RequestError& error);

@@ -253,6 +253,20 @@ TEST(SensorReader, DoesNotWaitForEver) {
       "bob@example.org/orchard did not end the readout: nothing came for 30 s after it said \"Timeout\"");
 }
 
+TEST(SensorReader, TellsADeviceToStopThatWouldReadOnInVain) {
+  const auto cancel = HasSubstr("<cancel xmlns='urn:xmpp:iot:sensordata' seqnr='1'/>");
+  Reader late;
+  late.accepts();
+  late.bench.loop.advance(Milliseconds{30'000});
+  ASSERT_TRUE(late.outcome);
+  EXPECT_THAT(sent(late.bench), ElementsAre(cancel));
+
+  Reader closes;
+  closes.accepts();
+  closes.bench.in_turn([&] { closes.bench.client->close(); });
+  EXPECT_THAT(sent(closes.bench), ElementsAre(cancel));
+}
+
 TEST(SensorReader, WaitsLongerForWhatIsQueued) {
   Reader one({.when = "2026-01-01T01:00:00Z"});
   one.accepts(" seqnr='1' queued='true'");
