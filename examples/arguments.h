@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "client/options.h"
+#include "client/client.h"
 
 namespace examples {
 
@@ -51,6 +51,22 @@ inline std::optional<Arguments> read_arguments(int argc, char** argv, const char
   }
   login.jid = *jid;
   return arguments;
+}
+
+// What main() returns: 0 done, 1 not done, 3 could not connect or lost the connection, 4 not authorised, 5
+// timed out. 2 is wrong usage.
+inline int exit_code(const starling::client::Ended& ended, bool done = true) {
+  using Why = starling::client::Ended::Why;
+  switch (ended.why) {
+    case Why::closed:
+      return done ? 0 : 1;
+    case Why::not_authorized:
+      return 4;
+    case Why::timed_out:
+      return 5;
+    default:
+      return 3;
+  }
 }
 
 }  // namespace examples

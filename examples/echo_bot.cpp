@@ -31,5 +31,5 @@ int main(int argc, char** argv) {
   });
   client.on.disconnected(
       [](const client::Ended& ended) { std::fprintf(stderr, "%s\n", ended.text.c_str()); });
-  return client.run().why == client::Ended::Why::closed ? 0 : 1;
+  return examples::exit_code(client.run());
 }

@@ -111,5 +111,5 @@ int main(int argc, char** argv) {
   });
   const client::Ended ended = client.run();
   if (ended.why != client::Ended::Why::closed) std::fprintf(stderr, "%s\n", ended.text.c_str());
-  return done ? 0 : 1;
+  return examples::exit_code(ended, done);
 }

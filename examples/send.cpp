@@ -1,22 +1,11 @@
-// Sends one message and leaves. The exit code tells whether its server has it: 0 yes, 1 no, 2 usage, 3 could
-// not connect, 4 wrong password, 5 too slow.
+// Sends one message and leaves. The exit code tells whether its server has it.
 #include <cstdio>
-#include <optional>
 
 #include "arguments.h"
 #include "client/client.h"
 #include "client/ext/ping.h"
 
 using namespace starling;
-
-namespace {
-
-int exit_code(client::Ended::Why why) {
-  using Why = client::Ended::Why;
-  return why == Why::closed ? 0 : why == Why::not_authorized ? 4 : why == Why::timed_out ? 5 : 3;
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
   auto arguments = examples::read_arguments(
@@ -48,11 +37,8 @@ int main(int argc, char** argv) {
   });
 
   const client::Ended ended = client.run();
-  if (ended.why != client::Ended::Why::closed) {
-    std::fprintf(stderr, "%s\n", ended.text.c_str());
-    return exit_code(ended.why);
-  }
-  if (!taken || refused) return 1;
-  std::printf("Done\n");
-  return 0;
+  if (ended.why != client::Ended::Why::closed) std::fprintf(stderr, "%s\n", ended.text.c_str());
+  const int exit = examples::exit_code(ended, taken && !refused);
+  if (exit == 0) std::printf("Done\n");
+  return exit;
 }

@@ -16,6 +16,11 @@ int main(int argc, char** argv) {
   auto arguments =
       examples::read_arguments(argc, argv, "-j JID/NODE [-p PASSWORD] [--connect HOST:PORT] [--ca FILE]");
   if (!arguments) return 2;
+  if (arguments->login.jid.is_bare()) {
+    std::fprintf(stderr, "%s is an account: give the sensor a name in it, %s/NODE\n",
+                 arguments->login.jid.text().c_str(), arguments->login.jid.text().c_str());
+    return 2;
+  }
   arguments->login.reconnect = true;
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // a line at a time, also into files
   const std::string node_id(arguments->login.jid.resource());
@@ -38,5 +43,5 @@ int main(int argc, char** argv) {
   });
   client.on.disconnected(
       [](const client::Ended& ended) { std::fprintf(stderr, "%s\n", ended.text.c_str()); });
-  return client.run().why == client::Ended::Why::closed ? 0 : 1;
+  return examples::exit_code(client.run());
 }

@@ -1,12 +1,16 @@
 #include "cli/context.h"
 
+#include <cerrno>
 #include <cstdio>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 #include <fmt/color.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
+
+#include "cli/text.h"
 
 namespace starling::cli {
 namespace {
@@ -62,17 +66,33 @@ void add_set_option(CLI::App& command, Context& context) {
 
 void print_json(const Json& json) {
   fmt::print("{}\n", json.dump(-1, ' ', false, Json::error_handler_t::replace));
-  std::fflush(stdout);
+  flush_output();
 }
 
 void print_error(const Context& context, const Error& error) {
   if (context.json)
     return print_json({{"error", {{"code", to_string(error.code)}, {"message", error.message}}}});
-  if (::isatty(STDERR_FILENO) != 0)
-    fmt::print(stderr, "starling: {} {}\n", fmt::format(fmt::fg(fmt::terminal_color::red), "error:"),
-               error.message);
-  else
-    fmt::print(stderr, "starling: error: {}\n", error.message);
+  const std::string label =
+      ::isatty(STDERR_FILENO) != 0 ? fmt::format(fmt::fg(fmt::terminal_color::red), "error:") : "error:";
+  say(fmt::format("starling: {} {}", label, indented(error.message)));
+}
+
+int usage(const Context& context, std::string message) {
+  print_error(context, {Errc::invalid, std::move(message)});
+  return kUsage;
+}
+
+void say(std::string_view line) {
+  const std::string whole = fmt::format("{}\n", line);
+  std::fwrite(whole.data(), 1, whole.size(), stderr);  // at once: one write, which others cannot get into
+}
+
+void flush_output() {
+  static int lost = 0;  // why an earlier part never got out: the stream itself only knows that one did not
+  errno = 0;
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return;
+  if (lost == 0) lost = errno != 0 ? errno : EIO;
+  throw std::system_error(lost, std::generic_category(), "cannot write the output");
 }
 
 int finish(const Context& context, const Outcome& outcome, const std::function<void(const Json&)>& print) {
@@ -93,7 +113,7 @@ void print_members(const Json& object) {
   for (const auto& [name, value] : object.items()) {
     auto label = name + ':';
     std::ranges::replace(label, '_', ' ');
-    fmt::print("{:{}} {}\n", label, width + 1, plain(value));
+    fmt::print("{:{}} {}\n", label, width + 1, indented(plain(value)));
   }
 }
 
@@ -105,7 +125,8 @@ void print_table(const Json& rows, const std::string& first) {
   std::vector<std::vector<std::string>> lines{columns};
   for (const auto& row : rows) {
     auto& line = lines.emplace_back();
-    for (const auto& column : columns) line.push_back(row.contains(column) ? plain(row[column]) : "-");
+    for (const auto& column : columns)
+      line.push_back(row.contains(column) ? one_line(plain(row[column])) : "-");
   }
   std::vector<std::size_t> widths(columns.size());
   for (const auto& line : lines)

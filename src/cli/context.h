@@ -4,6 +4,7 @@
 #include <expected>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -57,7 +58,14 @@ using Outcome = std::expected<Json, Failure>;
 int finish(const Context& context, const Outcome& outcome, const std::function<void(const Json&)>& print);
 void print_json(const Json& json);
 void print_error(const Context& context, const Error& error);
-// "key: value" for each member; lists joined.
+int usage(const Context& context, std::string message);  // the same, and the exit code
+// A line on stderr. One that cannot be written is lost: nobody is left to hear of it.
+void say(std::string_view line);
+// Hands on what was printed, where a reader waits for each line. Throws std::system_error when any of it is
+// lost.
+void flush_output();
+// "key: value" for each member; lists joined. What others have said is made safe for the screen, here and in
+// tables.
 void print_members(const Json& object);
 // A line a row, columns aligned, `first` leftmost.
 void print_table(const Json& rows, const std::string& first);

@@ -3,8 +3,10 @@
 #include <exception>
 
 #include <CLI/CLI.hpp>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/version.h"
@@ -29,65 +31,82 @@ constexpr auto kSubcommands = {
     &starling::cli::add_last,
 };
 
-// CLI11 says that a subcommand is missing when one is misspelt.
-int no_such_subcommand(const starling::cli::Context& context, const CLI::App& app,
-                       const std::vector<std::string>& words) {
+// Says what is wrong with the command line.
+int explain(starling::cli::Context& context, const CLI::App& app, const CLI::ParseError& error,
+            const std::vector<std::string>& words) {
   using namespace starling;
+  context.json = std::ranges::find(words, "--json") != words.end();  // nothing is set after an error
   const CLI::App* at = &app;
+  std::string command = "starling";
   for (const std::string& word : words) {
-    if (word.starts_with('-')) break;
-    const auto known = at->get_subcommands([&](const CLI::App* one) { return one->get_name() == word; });
-    if (!known.empty()) {
-      at = known.front();
-      continue;
-    }
     std::vector<std::string_view> names;
     for (const CLI::App* one : at->get_subcommands({}))
       if (!one->get_group().empty()) names.push_back(one->get_name());
-    const auto nearest = server::nearest_word(word, names);
-    cli::print_error(
-        context,
-        {Errc::invalid, fmt::format("there is no command '{}'; {}", word,
+    if (names.empty() || word.starts_with('-')) break;
+    const auto known = at->get_subcommands([&](const CLI::App* one) { return one->get_name() == word; });
+    if (known.empty()) {  // CLI11 says that one is missing
+      const auto nearest = server::nearest_word(word, names);
+      return cli::usage(context,
+                        fmt::format("there is no command '{}'; {}", word,
                                     nearest ? fmt::format("did you mean '{}'?", *nearest)
-                                            : fmt::format("expected one of {}", fmt::join(names, ", ")))});
-    return cli::kUsage;
+                                            : fmt::format("expected one of {}", fmt::join(names, ", "))));
+    }
+    at = known.front();
+    command += ' ' + word;
   }
-  fmt::print(stderr, "{}", at->help());
-  return cli::kUsage;
+  const bool wants_command = !at->get_subcommands({}).empty();
+  if (wants_command && error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError))
+    cli::say(at->help());
+  return cli::usage(context, fmt::format("{}; see {} --help", error.what(), command));
+}
+
+// Returns the exit code.
+int run(starling::cli::Context& context, int argc, char** argv) {
+  using namespace starling;
+  CLI::App app{"Starling, an XMPP server and clients for any", "starling"};
+  app.set_version_flag("--version", fmt::format("starling {}", kVersion));
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(36);
+  app.footer(
+      "Exit codes: 0 done, 1 failed, 2 usage, 3 no server runs or none could be connected to, 4 not "
+      "authorised, 5 "
+      "timed out,\n6 refused by the peer.\n\nExamples:\n"
+      "  starling user add alice@localhost\n"
+      "  starling serve --data /var/lib/starling --set domains=example.org\n"
+      "  starling send -j alice@example.org -t bob@example.org -m Hello\n"
+      "`starling SUBCOMMAND --help` says more.");
+  for (const auto add : kSubcommands) add(app, context);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version
+    return explain(context, app, error, {argv + 1, argv + argc});
+  }
+  return context.exit;
+}
+
+// The next file or connection to be opened would get the number of one that is missing, and what we say.
+void open_standard_streams() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(descriptor, F_GETFD) < 0) ::open("/dev/null", O_RDWR);  // gets the lowest that is free
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   using namespace starling;
+  open_standard_streams();
   ::umask(077);  // what we write is nobody else's business
   std::signal(SIGPIPE, SIG_IGN);
   log::set_level(log::Level::warn);  // of the tools; the server sets its own
   cli::Context context;
   try {
-    CLI::App app{"Starling, an XMPP server and clients for any", "starling"};
-    app.set_version_flag("--version", fmt::format("starling {}", kVersion));
-    app.require_subcommand(1);
-    app.get_formatter()->column_width(36);
-    app.footer(
-        "Exit codes: 0 done, 1 failed, 2 usage, 3 no server runs or none could be connected to, 4 not "
-        "authorised, 5 "
-        "timed out,\n6 refused by the peer.\n\nExamples:\n"
-        "  starling user add alice@localhost\n"
-        "  starling serve --data /var/lib/starling --set domains=example.org\n"
-        "  starling send -j alice@example.org -t bob@example.org -m Hello\n"
-        "`starling SUBCOMMAND --help` says more.");
-    for (const auto add : kSubcommands) add(app, context);
-    try {
-      app.parse(argc, argv);
-    } catch (const CLI::RequiredError&) {
-      return no_such_subcommand(context, app, {argv + 1, argv + argc});
-    } catch (const CLI::ParseError& error) {
-      return app.exit(error) == 0 ? cli::kDone : cli::kUsage;
-    }
+    const int exit = run(context, argc, argv);
+    cli::flush_output();
+    return exit;
   } catch (const std::exception& error) {
+    context.json = false;  // it may be stdout that has failed
     cli::print_error(context, {Errc::io, error.what()});
     return cli::kFailed;
   }
-  return context.exit;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/crypto.h"
+#include "cli/context.h"
 
 namespace starling::cli {
 namespace {
@@ -47,10 +48,9 @@ class Silence {
 };
 
 Result<std::string> ask(int terminal, const std::string& prompt) {
-  fmt::print(stderr, "{}: ", prompt);
-  std::fflush(stderr);
+  std::fputs(fmt::format("{}: ", prompt).c_str(), stderr);
   auto line = read_password_line(terminal);
-  fmt::print(stderr, "\n");
+  say("");
   return line;
 }
 

@@ -101,6 +101,20 @@ def what_others_say_cannot_steer_the_terminal(place):
 
 
 @test
+def what_others_say_cannot_look_like_lines_of_ours(place):
+    t = tools(place)
+    with t.start("listen", jid=ROMEO + "/ear") as listen:
+        listen.says("romeo@localhost/ear is available")
+        juliet = place.log_in("juliet", resource="x")
+        juliet.send(f"<presence to='{ROMEO}/ear'><status>a\nromeo@localhost: b</status></presence>")
+        juliet.send(f"<message to='{ROMEO}/ear' type='chat'><body>one\nromeo@localhost: two\u202e</body></message>")
+        listen.says("two")
+        assert listen.out.splitlines()[1:] == [
+            "juliet@localhost/x is available (a\ufffdromeo@localhost: b)", "juliet@localhost/x: one",
+            "  romeo@localhost: two\ufffd"], listen.out
+
+
+@test
 def echo_in_json_is_an_object_a_line(place):
     t = tools(place)
     with t.start("echo", "--json", "-d", jid=ROMEO + "/bot") as echo:
@@ -249,6 +263,17 @@ def ping(place):
 
 
 @test
+def what_is_loaded_is_told_before_the_session(place):
+    """R168"""
+    t = tools(place)
+    for tool, plugin in (("ping", "XEP-0199"), ("time", "XEP-0202"), ("version", "XEP-0092"), ("last", "XEP-0012"),
+                         ("disco", "XEP-0030"), ("vcard get", "XEP-0054"), ("roster", "RFC 6121"),
+                         ("register", "XEP-0077")):
+        before, _, after = t.run(tool, "-d", jid=JULIET).stderr.partition("Event triggered: session_start")
+        assert "Loaded Plugin: " + plugin in before and "Loaded Plugin" not in after, (tool, before, after)
+
+
+@test
 def disco(place):
     t = tools(place)
     prints(t.run("disco", jid=JULIET), "identity server/im", "- urn:xmpp:ping\n", f"- {DISCO}\n")
@@ -303,6 +328,7 @@ def presence_says_who_is_there(place):
     assert found == [{"jid": "juliet@localhost/x", "show": "away", "priority": 0, "status": "back at five"},
                      {"jid": "romeo@localhost/orchard", "show": "dnd", "priority": 5, "status": "hiding"}], found
     ends(t.run("presence", "--show", "asleep", jid=JULIET), USAGE, "asleep")
+    prints(t.run("presence", "--wait", "1.5", "--timeout", "1", jid=JULIET + "/x"), "romeo@localhost/orchard")
 
 
 @test
@@ -452,6 +478,62 @@ def a_device_that_says_nothing_is_timed_out(place):
 
 
 @test
+def a_device_that_would_read_on_in_vain_is_told_to_stop(place):
+    t = tools(place)
+    device = serving_device(place)
+    for arguments, interrupted in ((["--every", "1m", "--count", "1", "--timeout", "1"], False), ([], True)):
+        with t.start("read", JULIET + "/1020", *arguments, jid=ROMEO) as read:
+            answer_disco(device)
+            iq = asked(device, SENSORDATA)
+            device.send(f"<iq type='result' id='{iq.get('id')}' to='{iq.get('from')}'>"
+                        f"<accepted xmlns='{SENSORDATA}' seqnr='1'/></iq>")
+            if interrupted:
+                read.process.send_signal(signal.SIGINT)
+            assert asked(device, SENSORDATA).elements()[0].name == "cancel"
+            assert read.ends() == (DONE if interrupted else TIMED_OUT), read.err
+            assert interrupted or "nothing came for 1 s" in read.err, read.err
+
+
+@test
+def ctrl_c_before_the_last_reading_ends_with_0(place):
+    t = tools(place)
+    with t.start("read", JULIET + "/1020", "--every", "100ms", "--count", "1000", jid=ROMEO) as read:
+        read.says("there is no device", times=2)
+        assert read.interrupt() == DONE, read.err
+    ends(t.run("read", JULIET + "/1020", "--every", "100ms", "--count", "2", jid=ROMEO), REFUSED, "there is no device")
+
+
+@test
+def who_is_no_device_is_told_so(place):
+    """R158"""
+    t = tools(place)
+    with t.start("echo", jid=ROMEO + "/bot") as echo:
+        echo.says("echoing as")
+        ends(t.run("read", ROMEO + "/bot", jid=JULIET), REFUSED, "romeo@localhost/bot is no sensor", SENSORDATA)
+        ends(t.run("control", ROMEO + "/bot", "Power=true", jid=JULIET), REFUSED,
+             "romeo@localhost/bot is no device that can be controlled")
+        echo.interrupt()
+    ends(t.run("control", ROMEO + "/bot", jid=JULIET), REFUSED, "there is no device at romeo@localhost/bot")
+
+
+@test
+def numbers_keep_their_digits_in_json(place):
+    t = tools(place)
+    device = serving_device(place)
+    values = ("26", "26.0", "26.10", "12345678901234567890123", "1e400")
+    with t.start("read", JULIET + "/1020", "--json", jid=ROMEO) as read:
+        answer_disco(device)
+        iq = asked(device, SENSORDATA)
+        fields = "".join(f"<numeric name='{v}' momentary='true' value='{v}'/>" for v in values)
+        device.send(f"<message to='{iq.get('from')}'><fields xmlns='{SENSORDATA}' seqnr='1' done='true'>"
+                    "<node nodeId='1020'><timestamp value='2026-01-01T00:00:00Z'>"
+                    f"{fields}</timestamp></node></fields></message>")
+        assert read.ends() == DONE, read.err
+        found = {field["name"]: field["value"] for field in json.loads(read.out)["fields"]}
+        assert found == {"26": 26, "26.0": 26.0, **{v: v for v in values[2:]}}, found
+
+
+@test
 def reading_again_and_again_survives_a_new_start_of_the_server_and_ends_with_0(place):
     server = place.serve()
     place.add("juliet", "romeo")
@@ -478,15 +560,24 @@ def what_is_wrong_with_the_options_of_sensors_is_said(place):
     for arguments, word in ((["--random", "60:30"], "60:30"), (["--random", "30"], "LOW:HIGH"), (["--start", "x"], "x"),
                             (["--field", ":C"], ":C"), (["--parameter", "Power"], "NAME:TYPE=VALUE"),
                             (["--parameter", "Power:boolean=perhaps"], "perhaps"), (["--allow", "@@"], "@@"),
-                            (["--random", "1:2", "--start", "3"], "--start")):
+                            (["--random", "1:2", "--start", "3"], "--start"),
+                            (["--parameter", ":boolean=true"], "NAME:TYPE=VALUE"),
+                            (["--parameter", "Mode:enum=on"], "NAME:TYPE=VALUE"), (["--node", ""], "--node"),
+                            (["--parameter", "L:int=1", "--parameter", "L:int=2"], "L is given twice"),
+                            (["--field", "T:C", "--field", "T:F"], "T is given twice"),
+                            (["--start", str(2**63 - 1)], "--start")):
         ends(t.run("sensor", *arguments, jid=JULIET), USAGE, word)
     device = JULIET + "/1020"
     for arguments, word in (([], "read what?"), ([JULIET], "juliet@localhost/"), ([device, "--every", "10x"], "10x"),
-                            ([device, "--every", "0s"], "0s"), ([device, "--count", "3"], "--every"),
-                            ([device, "--csv", "--json"], "--csv")):
+                            ([device, "--every", "0s"], "0s"), ([device, "--count", "3"], "--every")):
         ends(t.run("read", *arguments, jid=ROMEO), USAGE, word)
-    for arguments, word in (([], "DEVICE"), ([device, "Power"], "NAME=VALUE"), ([device, "Power:colour=x"], "type")):
+    both = t.run("read", device, "--csv", "--json", jid=ROMEO)
+    assert both.returncode == USAGE and "excludes --csv" in json.loads(both.stdout)["error"]["message"], both
+    for arguments, word in (([], "DEVICE"), ([device, "Power"], "NAME=VALUE"), ([device, "Power:colour=x"], "type"),
+                            ([device, "L=5", "L:int=9"], "L is given twice")):
         ends(t.run("control", *arguments, jid=ROMEO), USAGE, word)
+    nowhere = ["--connect", "127.0.0.1:1"]
+    ends(t.run("read", "--fields", "A", "--node", "1", device, jid=ROMEO, where=nowhere), COULD_NOT_CONNECT)
 
 
 @test

@@ -97,8 +97,31 @@ def wrong_usage_is_2(place):
     ends(send(t, "--connect", "localhost:xmpp"), USAGE, "localhost:xmpp")
     ends(send(t, "--timeout", "0"), USAGE, "timeout")
     ends(send(t, "--ca", place.dir / "missing"), USAGE, "missing")
-    done = t.run("send", "-t", ROMEO, "-m", "Hi", jid=JULIET, where=["--no-such-option"])
-    assert len(done.stderr.splitlines()) <= 3, done.stderr
+    for wrong in ("0", "abc", "1e30", "nan", "90000"):
+        ends(send(t, "--timeout", wrong), USAGE, "timeout", wrong, "86400")
+    ends(t.run("send", "-t", ROMEO, "-m", "", jid=JULIET), USAGE, "nothing to send")
+    ends(send(t, "--dns", "nonsense"), USAGE, "--dns", "nonsense")
+    ends(send(t, "--ca", "/etc/passwd"), USAGE, "--ca", "/etc/passwd")
+    for password in (b"a\x07b", b"a\x00b", b"Gr\xfc\xdfe"):
+        done = subprocess.run(t.command("send", "-t", ROMEO, "-m", "Hi", "--password-stdin", jid=JULIET), input=password,
+                              capture_output=True, env=t.environment(JULIET, "", None), timeout=cases.SECONDS)
+        assert done.returncode == USAGE and b"the password is not valid" in done.stderr, done
+
+
+@test
+def wrong_usage_is_told_in_one_line(place):
+    t = Tools(place.binary, place.dir)
+    for command, words in ((["send", "-m", "Hi"], "--to is required; see starling send --help"),
+                           (["vcard set", "fn=x", "--no-such-option"], "--no-such-option; see starling vcard set --help"),
+                           (["vcard gte"], "there is no command 'gte'; did you mean 'get'?"),
+                           (["roster", "drop"], "drop")):
+        said = ends(t.run(*command, jid=JULIET), USAGE, words)
+        assert len(said.splitlines()) == 1, said
+        done = t.run(*command, "--json", jid=JULIET)
+        assert done.returncode == USAGE and words in json.loads(done.stdout)["error"]["message"], done
+        assert not done.stderr, done
+    done = place.run("ping", "localhost", data=False)
+    ends(done, USAGE, "--jid is required; see starling ping --help")
 
 
 @test
@@ -141,6 +164,11 @@ def what_the_peer_refuses_is_6(place):
     assert json.loads(send(t, "--json", to="nobody@localhost").stdout)["error"]["message"]
 
 
+@test
+def what_the_server_refuses_after_the_login_is_6_too(place):
+    ends(tools(place).run("send", "-t", ROMEO, "-m", "<" * 120_000, jid=JULIET), REFUSED, "policy-violation")
+
+
 ALL = ("send", "echo", "chat", "listen", "ping", "disco", "roster", "presence", "vcard get", "vcard set", "iq",
        "time", "version", "last", "register", "sensor", "read", "control")
 
@@ -150,10 +178,9 @@ def help_of_each_has_an_example_and_the_options_of_all(place):
     for tool in ALL:
         done = place.run(*tool.split(), "--help", data=False)
         assert done.returncode == DONE, tool
-        example = done.stdout + place.run(tool.split()[0], "--help", data=False).stdout
-        assert f"\n  starling {tool} " in example, f"{tool}: no example"
+        assert f"\n  starling {tool} " in done.stdout, f"{tool}: no example"
         for option in ("--jid", "--password-stdin", "--password-file", "--connect", "--ca", "--insecure", "--dns",
-                       "--timeout", "--json", "--verbose", "--debug"):
+                       "--timeout", "--json", "--verbose", "--debug", "STARLING_PASSWORD", "terminal"):
             assert option in done.stdout, f"{tool}: no {option}"
     codes = place.run("--help", data=False).stdout
     assert all(word in codes for word in ("Exit codes", "3 ", "4 not authorised", "5 timed out", "6 refused")), codes
@@ -499,7 +526,7 @@ def the_newer_of_two_with_one_resource_wins_and_the_other_ends(place):
         second.says("echoing as")
         until("the end of one", lambda: {first.process.poll(), second.process.poll()} != {None})
         loser, winner = (first, second) if first.process.poll() is not None else (second, first)
-        assert loser.ends() == COULD_NOT_CONNECT and "conflict" in loser.err, loser.err
+        assert loser.ends() == REFUSED and "conflict" in loser.err and "--node" in loser.err, loser.err
         assert "trying again" not in loser.err, loser.err
         assert winner.interrupt() == DONE
 
@@ -513,6 +540,40 @@ def a_tool_ends_when_nobody_reads_what_it_prints(place):
         listen.stdout.close()
         says(send(t), "Done")
         assert listen.wait(cases.SECONDS) == -signal.SIGPIPE
+
+
+def redirected(t, redirection, *arguments, jid):
+    """Run to its end, with a redirection of the shell's."""
+    command = ["sh", "-c", f'exec "$@" {redirection}', "sh", *t.command(*arguments, jid=jid)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=cases.SECONDS, cwd=t.dir,
+                          env=t.environment(jid, None, None))
+
+
+@test
+def a_stderr_that_is_closed_or_full_changes_nothing(place):
+    t = tools(place)
+    for redirection in ("2>&-", "2>/dev/full", "<&- 2>&-"):
+        done = redirected(t, redirection, "ping", "-d", jid=JULIET)
+        assert done.returncode == DONE and "answer from localhost" in done.stdout, done
+        done = redirected(t, redirection, "send", "-t", "nobody@localhost", "-m", "Hi", "--insecure", jid=JULIET)
+        assert done.returncode == REFUSED and not done.stdout, done
+        assert redirected(t, redirection, "send", "--no-such-option", jid=JULIET).returncode == USAGE
+    assert redirected(t, ">&- 2>&-", "ping", jid=JULIET).returncode == DONE
+
+
+@test
+def output_that_is_lost_is_an_error(place):
+    t = tools(place)
+    with t.start("sensor", "--node", "1020", jid=JULIET) as sensor:
+        sensor.says("Ctrl-C ends")
+        device = JULIET + "/1020"
+        for command in (["ping"], ["disco"], ["ping", "--json"], ["send", "-t", ROMEO, "-m", "Hi"], ["--help"],
+                        ["read", device], ["read", device, "--csv"], ["read", device, "--json"],
+                        ["read", device, "--every", "1s"], ["read", device, "--every", "1s", "--csv"], ["listen"],
+                        ["listen", "--json"]):
+            done = redirected(t, ">/dev/full", *command, jid=ROMEO)
+            assert done.returncode == 1, (command, done)
+            assert done.stderr == "starling: error: cannot write the output: No space left on device\n", (command, done)
 
 
 @test

@@ -118,6 +118,16 @@ def the_reader_reads_the_sensor(place):
 
 
 @test
+def each_tells_by_its_exit_code_that_it_could_not_log_in(place):
+    e = examples(place)
+    (place.dir / "file").write_bytes(b"x")
+    for name, arguments in (("echo_bot", ()), ("sensor", ()), ("reader", ("-t", JULIET + "/1020")),
+                            ("transfer", ("-f", "file", "-t", JULIET + "/x")), ("picture", ("-f", "file", "-t", JULIET))):
+        says(e.run(name, *arguments, jid=ROMEO + "/1020", password="wrong"), NOT_AUTHORIZED, "password")
+    says(e.run("sensor", jid=ROMEO), USAGE, "romeo@localhost/NODE")
+
+
+@test
 def the_reader_says_that_there_is_no_sensor(place):
     e = examples(place)
     done = e.run("reader", "-t", JULIET + "/1020", jid=ROMEO)

@@ -87,7 +87,7 @@ def a_message_and_the_echo_bot(lab):
         with lab.start("chat", "-t", BOB, jid=f"{CAROL}/desk") as chat:
             chat.says("talking to")
             chat.write("Are you there?\n")
-            chat.says("Thanks for sending\nAre you there?")
+            chat.says("Thanks for sending\n  Are you there?")
             lab.screen("chat", lab.stop(chat))
 
         c = lab.person("carol", "hand")

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/text.h"
 #include "cli/tools/tool.h"
 #include "client/ext/caps.h"
 #include "client/ext/chat_states.h"
@@ -46,8 +47,8 @@ class Chat final : private net::Reactor::Watcher {
   void start() {
     client_.use<client::Roster>().get().then([this](const auto&) { client_.send(client::Presence{}); });
     if (!context_.json && !reading_)
-      fmt::print(stderr, "talking to {} as {}; /help says more, Ctrl-D ends\n", contact_.text(),
-                 client_.jid().text());
+      say(fmt::format("talking to {} as {}; /help says more, Ctrl-D ends", contact_.text(),
+                      client_.jid().text()));
     if (!std::exchange(reading_, true)) {
       if (!reactor_.watch(STDIN_FILENO, EPOLLIN, *this))
         read_file();  // a file cannot be watched, and never waits
@@ -98,17 +99,17 @@ class Chat final : private net::Reactor::Watcher {
     if (line.ends_with('\r')) line.pop_back();
     if (line.empty()) return;
     if (!is_utf8(line)) {
-      fmt::print(stderr, "that is not UTF-8 and was not sent\n");
+      say("that is not UTF-8 and was not sent");
       return;
     }
     if (line == "/quit") return client_.close();
     if (line == "/history") {
       for (const auto& said : history_) fmt::print("{}\n", said);
-      std::fflush(stdout);
+      flush_output();
     } else if (line == "/help") {
-      fmt::print(stderr, "/history prints what was said, /quit ends; // begins a line with a slash\n");
+      say("/history prints what was said, /quit ends; // begins a line with a slash");
     } else if (line.starts_with('/') && !line.starts_with("//")) {
-      fmt::print(stderr, "there is no {}; /help says what there is\n", line.substr(0, line.find(' ')));
+      say(fmt::format("there is no {}; /help says what there is", line.substr(0, line.find(' '))));
     } else {
       send(line.starts_with("//") ? line.substr(1) : line);
     }
@@ -118,7 +119,7 @@ class Chat final : private net::Reactor::Watcher {
     message.extra += states_.active_for(message.to);
     const bool taken = !client_.send(message).empty();  // at once, or when the session is resumed
     if (client_.state() != client::State::online)
-      fmt::print(stderr, "there is no connection; it is sent when there is one again\n");
+      say("there is no connection; it is sent when there is one again");
     if (!taken) {
       unsent_.push_back(text);
       return;
@@ -130,21 +131,22 @@ class Chat final : private net::Reactor::Watcher {
     if (!message.from().same_bare(contact_)) return;
     if (message.type() == Type::error) {
       const auto error = client::error_of(message);
-      fmt::print(stderr, "not delivered: {}\n",
-                 printable(client::RequestError{client::RequestError::Kind::refused, error, {}}.message()));
+      say(fmt::format(
+          "not delivered: {}",
+          one_line(client::RequestError{client::RequestError::Kind::refused, error, {}}.message())));
       return;
     }
     const auto body = client::body_of(message);
     if (body.empty()) return;
-    history_.push_back(fmt::format("{}: {}", contact_.text(), printable(body)));
+    history_.push_back(fmt::format("{}: {}", contact_.text(), indented(body)));
     if (context_.json) return print_json({{"from", message.from().text()}, {"body", body}});
     fmt::print("{}\n", history_.back());
-    std::fflush(stdout);
+    flush_output();
   }
   void announce(const Stanza& presence, bool there) const {
     if (!presence.from().same_bare(contact_) || context_.json) return;
-    fmt::print(stderr, "{} is {}\n", presence.from().text(),
-               there ? printable(client::show_of(presence)) : std::string("offline"));
+    say(fmt::format("{} is {}", presence.from().text(),
+                    there ? one_line(client::show_of(presence)) : std::string("offline")));
   }
 
   client::Client& client_;

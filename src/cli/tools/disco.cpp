@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/text.h"
 #include "cli/tools/tool.h"
 
 namespace starling::cli {
@@ -19,10 +20,10 @@ struct Options {
 void print_info(const Json& info) {
   for (const auto& identity : info["identities"])
     fmt::print(
-        "identity {}/{}{}\n", printable(identity["category"].get<std::string>()),
-        printable(identity["type"].get<std::string>()),
-        identity["name"] == "" ? "" : fmt::format(" \"{}\"", printable(identity["name"].get<std::string>())));
-  for (const auto& feature : info["features"]) fmt::print("- {}\n", printable(feature.get<std::string>()));
+        "identity {}/{}{}\n", one_line(identity["category"].get<std::string>()),
+        one_line(identity["type"].get<std::string>()),
+        identity["name"] == "" ? "" : fmt::format(" \"{}\"", one_line(identity["name"].get<std::string>())));
+  for (const auto& feature : info["features"]) fmt::print("- {}\n", one_line(feature.get<std::string>()));
 }
 
 Task<int> info(client::Client& client, const Context& context, Jid of, std::string node) {
@@ -46,8 +47,7 @@ Task<int> items(client::Client& client, const Context& context, Jid of, std::str
   if (!items) co_return report(context, items.error());
   auto rows = Json::array();
   for (const auto& item : *items)
-    rows.push_back(
-        {{"jid", item.jid.text()}, {"node", printable(item.node)}, {"name", printable(item.name)}});
+    rows.push_back({{"jid", item.jid.text()}, {"node", item.node}, {"name", item.name}});
   if (context.json)
     print_json(rows);
   else if (!rows.empty())
@@ -68,12 +68,12 @@ void add_disco(CLI::App& app, Context& context) {
   command->footer(
       "Examples:\n  starling disco -j alice@example.org\n  starling disco -j alice@example.org --items");
   command->callback([&context, login, options] {
-    context.exit =
-        ask_peer(context, *login, options->of, [options](client::Client& client, const Context& in, Jid of) {
-          if (of.empty()) of = client.jid().to_domain();
-          return options->items ? items(client, in, std::move(of), options->node)
-                                : info(client, in, std::move(of), options->node);
-        });
+    const auto ask = [options](client::Client& client, const Context& in, Jid of) {
+      if (of.empty()) of = client.jid().to_domain();
+      return options->items ? items(client, in, std::move(of), options->node)
+                            : info(client, in, std::move(of), options->node);
+    };
+    context.exit = ask_peer(context, *login, options->of, ask, use<client::Disco>);
   });
 }
 

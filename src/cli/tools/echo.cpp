@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/text.h"
 #include "cli/tools/tool.h"
 #include "client/ext/disco.h"
 #include "client/ext/ping.h"
@@ -19,7 +20,7 @@ std::shared_ptr<void> set_up(client::Client& client, const Context& context) {
   client.on.session_start([&client, &context] {
     client.send(client::Presence{});
     client.use<client::Roster>().get().then([](const auto&) {});
-    if (!context.json) fmt::print(stderr, "echoing as {}; Ctrl-C ends\n", client.jid().text());
+    if (!context.json) say(fmt::format("echoing as {}; Ctrl-C ends", client.jid().text()));
   });
   client.on.message([&client, &context](const Stanza& message) {
     if (message.type() != Type::chat && message.type() != Type::normal) return;  // no groupchat, no errors
@@ -28,8 +29,8 @@ std::shared_ptr<void> set_up(client::Client& client, const Context& context) {
     if (context.json)
       print_json({{"from", message.from().text()}, {"body", body}});
     else
-      fmt::print("{}: {}\n", message.from().text(), printable(body));
-    std::fflush(stdout);
+      fmt::print("{}: {}\n", message.from().text(), indented(body));
+    flush_output();
     client.send(client::reply_to(message, fmt::format("Thanks for sending\n{}", body)));
   });
   return nullptr;

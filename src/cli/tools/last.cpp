@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/text.h"
 #include "cli/tools/tool.h"
 #include "client/ext/last_activity.h"
 
@@ -39,7 +40,7 @@ Task<int> last(client::Client& client, const Context& context, Jid of) {
   }
   const std::string_view what = of.is_domain() ? "up for" : of.is_full() ? "idle for" : "last seen, before";
   fmt::print("{} {}{}\n", what, duration(answer->ago),
-             answer->status.empty() ? "" : fmt::format(" ({})", printable(answer->status)));
+             answer->status.empty() ? "" : fmt::format(" ({})", one_line(answer->status)));
   co_return kDone;
 }
 
@@ -56,7 +57,9 @@ void add_last(CLI::App& app, Context& context) {
       "server how "
       "long it has been up.\n\n"
       "Example:\n  starling last bob@example.org -j alice@example.org");
-  command->callback([&context, login, of] { context.exit = ask_peer(context, *login, *of, last); });
+  command->callback([&context, login, of] {
+    context.exit = ask_peer(context, *login, *of, last, use<client::LastActivity>);
+  });
 }
 
 }  // namespace starling::cli

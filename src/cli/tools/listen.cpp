@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/text.h"
 #include "cli/tools/tool.h"
 #include "client/ext/caps.h"
 #include "client/ext/ping.h"
@@ -28,7 +29,7 @@ void print_message(const Context& context, const Stanza& message) {
   if (message.type() == Type::error)
     fmt::print("{} (error): {}\n", message.from().text(), to_string(client::error_of(message).condition));
   else if (!body.empty())
-    fmt::print("{}: {}\n", message.from().text(), printable(body));
+    fmt::print("{}: {}\n", message.from().text(), indented(body));
 }
 
 void print_presence(const Context& context, const Stanza& presence) {
@@ -42,8 +43,8 @@ void print_presence(const Context& context, const Stanza& presence) {
                        {"show", show},
                        {"status", status},
                        {"priority", client::priority_of(presence)}});
-  fmt::print("{} is {}{}\n", presence.from().text(), printable(show),
-             status.empty() ? "" : fmt::format(" ({})", printable(status)));
+  fmt::print("{} is {}{}\n", presence.from().text(), one_line(show),
+             status.empty() ? "" : fmt::format(" ({})", one_line(status)));
 }
 
 std::shared_ptr<void> set_up(client::Client& client, const Context& context) {
@@ -57,11 +58,11 @@ std::shared_ptr<void> set_up(client::Client& client, const Context& context) {
   });
   client.on.message([&context](const Stanza& message) {
     print_message(context, message);
-    std::fflush(stdout);
+    flush_output();
   });
   client.on.presence([&context](const Stanza& presence) {
     print_presence(context, presence);
-    std::fflush(stdout);
+    flush_output();
   });
   return nullptr;
 }

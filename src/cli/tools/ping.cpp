@@ -33,7 +33,8 @@ void add_ping(CLI::App& app, Context& context) {
   command->footer(
       "Examples:\n  starling ping -j alice@example.org\n"
       "  starling ping -j alice@example.org bob@example.org/phone");
-  command->callback([&context, login, to] { context.exit = ask_peer(context, *login, *to, ping); });
+  command->callback(
+      [&context, login, to] { context.exit = ask_peer(context, *login, *to, ping, use<client::Ping>); });
 }
 
 }  // namespace starling::cli

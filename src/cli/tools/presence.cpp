@@ -65,16 +65,12 @@ void add_presence(CLI::App& app, Context& context) {
       ->check(CLI::IsMember({"away", "chat", "dnd", "xa"}));
   command->add_option("--status", options->status, "a text for those who see it")->type_name("TEXT");
   command->add_option("--priority", options->priority, "of this session")->check(CLI::Range(-128, 127));
-  command->add_option("--wait", options->wait, "how long to listen")
-      ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  add_seconds(*command, "--wait", options->wait, "how long to listen; --timeout is on top of it");
   command->footer(
       "Prints whoever shows up within --wait seconds, ourselves included; our presence ends with the "
       "command.\n\n"
       "Examples:\n  starling presence -j alice@example.org\n"
-      "  starling presence -j alice@example.org --show away --status 'back at five' --wait 600 --timeout "
-      "700");
+      "  starling presence -j alice@example.org --show away --status 'back at five' --wait 600");
   command->callback([&context, login, options] {
     client::Presence ours{.show = options->show, .status = options->status, .priority = options->priority};
     if (!options->to.empty()) {
@@ -85,10 +81,12 @@ void add_presence(CLI::App& app, Context& context) {
       }
       ours.to = *to;
     }
-    const Milliseconds wait(static_cast<Milliseconds::rep>(options->wait * 1000));
-    context.exit = run_once(context, *login, [&context, ours, wait](client::Client& client) {
-      return presence(client, context, ours, wait);
-    });
+    Login patient = *login;
+    patient.timeout += options->wait;
+    context.exit = run_once(context, patient,
+                            [&context, ours, wait = milliseconds(options->wait)](client::Client& client) {
+                              return presence(client, context, ours, wait);
+                            });
   });
 }
 

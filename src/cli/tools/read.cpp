@@ -5,10 +5,11 @@
 
 #include "base/running.h"
 #include "cli/commands.h"
-#include "cli/tools/tool.h"
+#include "cli/text.h"
+#include "cli/tools/device.h"
 #include "client/ext/disco.h"
 #include "client/ext/sensor_reader.h"
-#include "payload/timestamps.h"
+#include "xml/namespaces.h"
 
 namespace starling::cli {
 namespace {
@@ -70,10 +71,10 @@ Result<Plan> read_options(const Options& options) {
 
 constexpr std::string_view kLine = "-----\n";
 
-void print_features(const Jid& device, std::vector<std::string> features) {
-  std::ranges::sort(features);
+void print_features(const Jid& device, const std::vector<std::string>& features) {
   fmt::print("{}XMPP Service Discovery\n{}Device: {}\n", kLine, kLine, device.text());
-  for (const auto& feature : features) fmt::print("- {}\n", printable(feature));
+  for (const auto& feature : features) fmt::print("- {}\n", one_line(feature));
+  flush_output();
 }
 
 void print_fields(const SensorReader::Reading& reading) {
@@ -86,12 +87,12 @@ void print_fields(const SensorReader::Reading& reading) {
   std::optional<std::string> last;  // its data may come in several messages
   for (const auto& node : reading.nodes) {
     std::string note =
-        several && last != node.node.node_id ? fmt::format("Node: {}\n", printable(node.node.node_id)) : "";
+        several && last != node.node.node_id ? fmt::format("Node: {}\n", one_line(node.node.node_id)) : "";
     last = node.node.node_id;
     for (const auto& timestamp : node.timestamps)
       for (const SensorField& field : timestamp.fields) {
-        rows.push_back({printable(field.name), std::string(to_string(field.value.type)),
-                        printable(field.value.text), printable(field.unit)});
+        rows.push_back({one_line(field.name), std::string(to_string(field.value.type)),
+                        one_line(field.value.text), one_line(field.unit)});
         notes.push_back(std::exchange(note, {}));
       }
   }
@@ -106,7 +107,7 @@ void print_fields(const SensorReader::Reading& reading) {
     line.erase(line.find_last_not_of(' ') + 1);
     fmt::print("{}{}\n", notes[i], line);
   }
-  std::fflush(stdout);
+  flush_output();
 }
 
 template <class Each>
@@ -129,7 +130,7 @@ void print_csv(const Jid& device, const SensorReader::Reading& reading) {
                in_quotes(field.name), to_string(field.value.type), in_quotes(field.value.text),
                in_quotes(field.unit));
   });
-  std::fflush(stdout);
+  flush_output();
 }
 
 Json to_json(const Plan& plan, const std::vector<std::string>& features,
@@ -142,8 +143,9 @@ Json to_json(const Plan& plan, const std::vector<std::string>& features,
              {"type", to_string(field.value.type)},
              {"value", field.value.text}};
     if (field.value.number()) {
-      auto number = Json::parse(field.value.text, nullptr, false);  // 26 and 26.0 stay what they are
-      if (number.is_number()) one["value"] = std::move(number);
+      // 26 and 26.0 stay what they are; what has more digits than a number keeps stays a text.
+      auto number = Json::parse(field.value.text, nullptr, false);
+      if (number.is_number() && number.dump() == field.value.text) one["value"] = std::move(number);
     }
     if (const auto truth = field.value.boolean()) one["value"] = *truth;
     if (!field.unit.empty()) one["unit"] = field.unit;
@@ -154,26 +156,20 @@ Json to_json(const Plan& plan, const std::vector<std::string>& features,
   return json;
 }
 
-void use(client::Client& client) {
+void set_up(client::Client& client) {
   client.use<client::Disco>();
-  client.use<SensorReader>();
+  client.use<SensorReader>().settings.timeout = client.options().request_timeout;
 }
 
 Task<int> read(client::Client& client, const Context& context, Plan plan) {
-  const auto info = co_await client.use<client::Disco>().info(plan.device);
-  if (!info) {
-    auto error = info.error();
-    if (error.kind == client::RequestError::Kind::refused)
-      error.error.text = fmt::format("there is no device at {}", plan.device.text());
-    co_return report(context, error);
-  }
-  auto features = info->features;
-  if (!context.json && !plan.csv) print_features(plan.device, features);
-  std::fflush(stdout);
+  const auto features = co_await features_of(client, plan.device);
+  if (!features) co_return report(context, features.error());
+  if (!context.json && !plan.csv) print_features(plan.device, *features);
+  if (!has_feature(context, plan.device, *features, ns::sensor_data, "sensor")) co_return kRefused;
   const auto reading = co_await client.use<SensorReader>().read(plan.device, plan.request).result;
   if (!reading) co_return report(context, reading.error());
   if (context.json)
-    print_json(to_json(plan, features, *reading));
+    print_json(to_json(plan, *features, *reading));
   else if (plan.csv)
     print_csv(plan.device, *reading);
   else if (!reading->nodes.empty() || reading->problems.empty())
@@ -181,8 +177,8 @@ Task<int> read(client::Client& client, const Context& context, Plan plan) {
   if (reading->problems.empty()) co_return kDone;
   if (!context.json)
     for (const auto& problem : reading->problems)
-      print_error(context, {Errc::unavailable, fmt::format("node {}: {}", printable(problem.node.node_id),
-                                                           printable(problem.text))});
+      print_error(context, {Errc::unavailable, fmt::format("node {}: {}", one_line(problem.node.node_id),
+                                                           one_line(problem.text))});
   co_return kRefused;
 }
 
@@ -190,13 +186,13 @@ Task<int> read(client::Client& client, const Context& context, Plan plan) {
 // tried.
 class Periodic {
  public:
-  // `exit` is what the last reading came to.
-  Periodic(client::Client& client, const Context& context, Plan plan, int& exit)
+  // `exit` is what the last reading came to, once there were as many as asked for.
+  Periodic(client::Client& client, const Context& context, Plan plan, std::optional<int>& exit)
       : client_(client), context_(context), plan_(std::move(plan)), exit_(exit) {
-    use(client);
+    set_up(client);
     client.on.session_start([this] {
       client_.send(client::Presence{});
-      running_.emplace(start(loop()));
+      running_.emplace(start(go_on()));
     });
     client.on_session_over([this] {
       client_.post([this] {
@@ -206,12 +202,21 @@ class Periodic {
   }
 
  private:
+  Task<void> go_on() {
+    try {
+      co_await loop();
+    } catch (const std::system_error&) {
+      // What was printed is lost, which is said at the end.
+    }
+    if (client_.state() == client::State::online) client_.close();
+  }
   Task<void> loop() {
     for (;;) {
       const auto began = client_.loop().now();
-      exit_ = co_await read(client_, context_, plan_);
+      const int exit = co_await read(client_, context_, plan_);
+      if (client_.state() != client::State::online) co_return;
       if (plan_.count != 0 && ++done_ == plan_.count) {
-        client_.close();
+        exit_ = exit;
         co_return;
       }
       const auto took = std::chrono::duration_cast<Milliseconds>(client_.loop().now() - began);
@@ -225,7 +230,7 @@ class Periodic {
   client::Client& client_;
   const Context& context_;
   Plan plan_;
-  int& exit_;
+  std::optional<int>& exit_;
   unsigned done_ = 0;
   std::optional<Running<void>> running_;
 };
@@ -243,12 +248,12 @@ int run(const Context& context, const Login& login, const Options& options) {
           client.send(client::Presence{});
           return read(client, context, *plan);
         },
-        use);
-  int last = kDone;
+        set_up);
+  std::optional<int> last;
   const int ended = run_until_interrupted(context, login, [&](client::Client& client) {
     return std::make_shared<Periodic>(client, context, *plan, last);
   });
-  return ended == kDone && plan->count != 0 ? last : ended;
+  return ended == kDone ? last.value_or(kDone) : ended;
 }
 
 }  // namespace
@@ -261,8 +266,8 @@ void add_read(CLI::App& app, Context& context) {
   command->add_option("--every", options->every, "again and again, reconnecting when need be")
       ->type_name("TIME");
   command->add_option("--count", options->count, "with --every: that many times")->type_name("N");
-  command->add_option("--fields", options->fields, "only these")->type_name("NAME,...")->delimiter(',');
-  command->add_option("--node", options->nodes, "only this node; may be repeated")->type_name("NODE");
+  add_repeated(*command, "--fields", options->fields, "only these")->type_name("NAME,...")->delimiter(',');
+  add_repeated(*command, "--node", options->nodes, "only this node; may be repeated")->type_name("NODE");
   command->add_flag("--csv", options->csv, "comma-separated values")->excludes("--json");
   command->footer(
       "Exit codes: 0 done, 2 usage, 3 could not connect, 4 not authorised, 5 timed out, 6 refused by the "

@@ -5,7 +5,6 @@
 
 #include "base/crypto.h"
 #include "cli/commands.h"
-#include "cli/password.h"
 #include "cli/tools/tool.h"
 #include "client/ext/registration.h"
 
@@ -46,27 +45,28 @@ Task<int> remove(client::Client& client, const Context& context, Jid account) {
 
 int run(const Context& context, Login login, const Options& options) {
   login.new_password = !options.remove && options.new_password_file.empty();
-  auto made = client_options(login, Lifetime::once);
-  if (!made) {
-    print_error(context, made.error().error);
-    return made.error().exit;
+  const auto jid = parse_jid(context, login.jid);
+  if (!jid) return kUsage;
+  const Jid account = jid->to_bare();
+  Work work;
+  Adjust adjust;
+  std::string password;
+  if (options.remove) {
+    work = [&](client::Client& client) { return remove(client, context, account); };
+  } else if (!options.new_password_file.empty()) {
+    auto read = read_password_file(options.new_password_file);
+    if (!read) return usage(context, read.error().message);
+    password = *std::move(read);
+    work = [&](client::Client& client) { return change(client, context, account, password); };
+  } else {
+    // A stream without login, to the domain.
+    adjust = [&](client::Options& made) {
+      password = std::exchange(made.password, {});
+      made.jid = account.to_domain();
+    };
+    work = [&](client::Client& client) { return create(client, context, account, password, options.email); };
   }
-  const Jid account = made->jid.to_bare();
-  if (options.remove)
-    return run_once(context, login, *std::move(made),
-                    [&](client::Client& client) { return remove(client, context, account); });
-  if (!options.new_password_file.empty()) {
-    auto password = read_password_file(options.new_password_file);
-    if (!password) return usage(context, password.error().message);
-    return run_once(context, login, *std::move(made),
-                    [&](client::Client& client) { return change(client, context, account, *password); });
-  }
-  // A stream without login, to the domain.
-  auto password = std::exchange(made->password, {});
-  made->jid = account.to_domain();
-  const int exit = run_once(context, login, *std::move(made), [&](client::Client& client) {
-    return create(client, context, account, password, options.email);
-  });
+  const int exit = run_once(context, login, std::move(work), use<client::Registration>, adjust);
   crypto::wipe(password);
   return exit;
 }

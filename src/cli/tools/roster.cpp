@@ -21,14 +21,12 @@ Task<int> list(client::Client& client, const Context& context) {
   if (const auto got = co_await roster.get(); !got) co_return report(context, got.error());
   auto rows = Json::array();
   for (const auto& [jid, item] : roster.items()) {
-    std::vector<std::string> groups;
-    for (const auto& group : item.groups) groups.push_back(printable(group));
     rows.push_back({{"jid", jid.text()},
-                    {"name", printable(item.name)},
+                    {"name", item.name},
                     {"subscription", to_string(item.subscription)},
                     {"ask", item.ask},
                     {"approved", item.approved},
-                    {"groups", groups}});
+                    {"groups", item.groups}});
   }
   if (context.json)
     print_json(rows);
@@ -75,13 +73,18 @@ Task<int> change(client::Client& client, const Context& context, Options options
 
 int run(const Context& context, const Login& login, const Options& options) {
   if (options.action == "list")
-    return run_once(context, login, [&context](client::Client& client) { return list(client, context); });
+    return run_once(
+        context, login, [&context](client::Client& client) { return list(client, context); },
+        use<client::Roster>);
   if (options.jid.empty()) return usage(context, fmt::format("roster {}: whom? Give a JID", options.action));
   const auto jid = parse_jid(context, options.jid);
   if (!jid) return kUsage;
-  return run_once(context, login, [&context, options, jid = jid->to_bare()](client::Client& client) {
-    return change(client, context, options, jid);
-  });
+  return run_once(
+      context, login,
+      [&context, options, jid = jid->to_bare()](client::Client& client) {
+        return change(client, context, options, jid);
+      },
+      use<client::Roster>);
 }
 
 }  // namespace
@@ -95,7 +98,7 @@ void add_roster(CLI::App& app, Context& context) {
       ->capture_default_str();
   command->add_option("JID", options->jid, "the contact");
   command->add_option("--name", options->name, "with add: what to call the contact")->type_name("TEXT");
-  command->add_option("--group", options->groups, "with add: a group; may be repeated")->type_name("TEXT");
+  add_repeated(*command, "--group", options->groups, "with add: a group; may be repeated")->type_name("TEXT");
   command->footer(
       "subscribe asks to see the contact's presence; approve lets the contact see ours, now or once it "
       "asks.\n\n"

@@ -74,6 +74,11 @@ void add_send(CLI::App& app, Context& context) {
       "  STARLING_PASSWORD=... starling send -j alice@localhost --ca data/tls/self-signed.crt -t "
       "bob@localhost -m Hi");
   command->callback([&context, login, options] {
+    if (options->text.empty() && options->subject.empty()) {
+      context.exit =
+          usage(context, "there is nothing to send: --message is empty, and there is no --subject");
+      return;
+    }
     const auto to = parse_jid(context, options->to);
     if (!to) {
       context.exit = kUsage;

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/text.h"
 #include "cli/tools/tool.h"
 #include "client/ext/caps.h"
 #include "client/ext/control.h"
@@ -50,42 +51,79 @@ struct Plan {
   std::optional<Range> random;
 };
 
+// A whole number that counting up from will not end.
 std::optional<std::int64_t> number(std::string_view text) {
-  return payload::IotValue{IotType::long_, std::string(text)}.integer();
+  constexpr std::int64_t kMost = 999'999'999'999'999;
+  const auto value = payload::IotValue{IotType::long_, std::string(text)}.integer();
+  return value && *value >= -kMost && *value <= kMost ? value : std::nullopt;
+}
+
+Result<FieldSpec> read_field(const std::string& text) {
+  const auto colon = text.find(':');
+  FieldSpec field{text.substr(0, colon), colon == std::string::npos ? "" : text.substr(colon + 1)};
+  if (field.name.empty())
+    return fail(Errc::invalid,
+                fmt::format("--field {}: expected NAME or NAME:UNIT, such as Temperature:C", text));
+  return field;
+}
+
+// Values of the other types cannot be set (XEP-0325 3.2).
+std::optional<IotType> settable_type(std::string_view name) {
+  const auto type = payload::parse_iot_type(name);
+  const bool settable =
+      type && *type != IotType::enum_ && *type != IotType::numeric && *type != IotType::time_span;
+  return settable ? type : std::nullopt;
+}
+
+Result<ParameterSpec> read_parameter(const std::string& text) {
+  const auto colon = text.find(':');
+  const auto equals = text.find('=');
+  const bool complete =
+      colon != std::string::npos && colon > 0 && equals != std::string::npos && equals > colon;
+  const auto type = complete ? settable_type(text.substr(colon + 1, equals - colon - 1)) : std::nullopt;
+  if (!type)
+    return fail(Errc::invalid,
+                fmt::format("--parameter {}: expected NAME:TYPE=VALUE, such as Power:boolean=true", text));
+  ParameterSpec parameter{text.substr(0, colon), text.substr(equals + 1), *type};
+  if (!payload::IotValue{*type, parameter.value}.valid())
+    return fail(Errc::invalid, fmt::format("--parameter {}: '{}' is no value of type {}", text,
+                                           parameter.value, to_string(*type)));
+  return parameter;
+}
+
+// Of the option `name`, each read by `read`; no two with the same name.
+template <class Spec>
+Result<std::vector<Spec>> read_all(std::string_view name, const std::vector<std::string>& texts,
+                                   Result<Spec> (*read)(const std::string&)) {
+  std::vector<Spec> specs;
+  for (const std::string& text : texts) {
+    auto spec = read(text);
+    if (!spec) return std::unexpected(std::move(spec.error()));
+    if (std::ranges::find(specs, spec->name, &Spec::name) != specs.end())
+      return fail(Errc::invalid, fmt::format("{} {}: {} is given twice", name, text, spec->name));
+    specs.push_back(*std::move(spec));
+  }
+  return specs;
 }
 
 Result<Plan> read_options(const Options& options) {
   Plan plan{.node = options.node};
-  for (const std::string& field : options.fields) {
-    const auto colon = field.find(':');
-    plan.fields.push_back(
-        {field.substr(0, colon), colon == std::string::npos ? "" : field.substr(colon + 1)});
-    if (plan.fields.back().name.empty())
-      return fail(Errc::invalid,
-                  fmt::format("--field {}: expected NAME or NAME:UNIT, such as Temperature:C", field));
-  }
-  for (const std::string& parameter : options.parameters) {
-    const auto colon = parameter.find(':');
-    const auto equals = parameter.find('=');
-    const auto type = colon == std::string::npos || equals == std::string::npos || equals < colon
-                          ? std::nullopt
-                          : payload::parse_iot_type(parameter.substr(colon + 1, equals - colon - 1));
-    if (!type)
-      return fail(
-          Errc::invalid,
-          fmt::format("--parameter {}: expected NAME:TYPE=VALUE, such as Power:boolean=true", parameter));
-    plan.parameters.push_back({parameter.substr(0, colon), parameter.substr(equals + 1), *type});
-    if (!payload::IotValue{*type, plan.parameters.back().value}.valid())
-      return fail(Errc::invalid, fmt::format("--parameter {}: '{}' is no value of type {}", parameter,
-                                             plan.parameters.back().value, to_string(*type)));
-  }
+  if (plan.node.empty()) return fail(Errc::invalid, "--node: expected a name, such as 1020");
+  auto fields = read_all("--field", options.fields, read_field);
+  if (!fields) return std::unexpected(std::move(fields.error()));
+  plan.fields = *std::move(fields);
+  auto parameters = read_all("--parameter", options.parameters, read_parameter);
+  if (!parameters) return std::unexpected(std::move(parameters.error()));
+  plan.parameters = *std::move(parameters);
   for (const std::string& who : options.allow) {
     auto jid = read_jid(who);
     if (!jid) return std::unexpected(std::move(jid.error()));
     plan.allow.emplace(jid->bare());
   }
   const auto start = number(options.start);
-  if (!start) return fail(Errc::invalid, fmt::format("--start {}: expected a whole number", options.start));
+  if (!start)
+    return fail(Errc::invalid,
+                fmt::format("--start {}: expected a whole number of at most 15 digits", options.start));
   plan.start = *start;
   if (!options.random.empty()) {
     const auto colon = options.random.find(':');
@@ -175,7 +213,7 @@ class Device {
     if (context_.json)
       print_json({{"kind", "ready"}, {"jid", client_.jid().text()}, {"node", plan_.node}});
     else
-      fmt::print(stderr, "sensor {} as {}; Ctrl-C ends\n", plan_.node, client_.jid().text());
+      say(fmt::format("sensor {} as {}; Ctrl-C ends", plan_.node, client_.jid().text()));
   }
 
   // To a person who tries to chat with it.
@@ -198,7 +236,7 @@ class Device {
     for (const auto& field : plan_.fields)
       if (std::ranges::find(wanted, field.name) != wanted.end())
         fmt::print("{} {}{}{}\n", field.name, value_, field.unit.empty() ? "" : " ", field.unit);
-    std::fflush(stdout);
+    flush_output();
   }
   void print_change(const Jid& who, const payload::ControlParameter& parameter) const {
     if (context_.json)
@@ -206,8 +244,8 @@ class Device {
                          {"from", who.text()},
                          {"name", parameter.name},
                          {"value", parameter.value.text}});
-    fmt::print("{}={} set by {}\n", printable(parameter.name), printable(parameter.value.text), who.text());
-    std::fflush(stdout);
+    fmt::print("{}={} set by {}\n", one_line(parameter.name), one_line(parameter.value.text), who.text());
+    flush_output();
   }
 
   client::Client& client_;
@@ -229,7 +267,7 @@ void add_sensor(CLI::App& app, Context& context) {
   command->add_option("-n,--node", options->node, "the node's name")
       ->type_name("NODE")
       ->capture_default_str();
-  command->add_option("--field", options->fields, "a field; may be repeated (default: Temperature:C)")
+  add_repeated(*command, "--field", options->fields, "a field; may be repeated (default: Temperature:C)")
       ->type_name("NAME[:UNIT]");
   auto* start =
       command->add_option("--start", options->start, "the value before the first reading; each adds 1")
@@ -238,11 +276,10 @@ void add_sensor(CLI::App& app, Context& context) {
   command->add_option("--random", options->random, "values by chance between these two")
       ->type_name("LOW:HIGH")
       ->excludes(start);
-  command
-      ->add_option("--parameter", options->parameters,
-                   "what can be controlled; may be repeated (default: Power:boolean=true)")
+  add_repeated(*command, "--parameter", options->parameters,
+               "what can be controlled; may be repeated (default: Power:boolean=true)")
       ->type_name("NAME:TYPE=VALUE");
-  command->add_option("--allow", options->allow, "only this one may read and control; may be repeated")
+  add_repeated(*command, "--allow", options->allow, "only this one may read and control; may be repeated")
       ->type_name("JID");
   command->footer(
       "Prints each reading. Reconnects when the connection is lost; Ctrl-C ends it.\n\n"

@@ -32,7 +32,9 @@ void add_time(CLI::App& app, Context& context) {
       add_tool(app, context, "time", "ask a server or a client what time it has", login, Lifetime::once);
   add_peer(*command, *of, "whom to ask; our own server if it is left out");
   command->footer("Example:\n  starling time bob@example.org/phone -j alice@example.org");
-  command->callback([&context, login, of] { context.exit = ask_peer(context, *login, *of, time); });
+  command->callback([&context, login, of] {
+    context.exit = ask_peer(context, *login, *of, time, use<client::EntityTime>);
+  });
 }
 
 }  // namespace starling::cli

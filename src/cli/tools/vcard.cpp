@@ -26,18 +26,14 @@ constexpr auto kFields = std::to_array<Field>({{"fn", &VCard::fn},
                                                {"desc", &VCard::desc},
                                                {"jabberid", &VCard::jabberid}});
 
-struct Setting {
-  std::string name, value;
-};
-
-Result<Setting> parse_setting(const std::string& text) {
-  const auto equals = text.find('=');
-  if (equals == std::string::npos) return fail(Errc::invalid, fmt::format("'{}': expected NAME=VALUE", text));
-  Setting setting{text.substr(0, equals), text.substr(equals + 1)};
+Result<Setting> read_setting(const std::string& text) {
+  auto parsed = parse_setting(text);
+  if (!parsed) return parsed;
+  Setting& setting = *parsed;
   std::ranges::transform(setting.name, setting.name.begin(), [](unsigned char c) { return std::tolower(c); });
   if (setting.name == "email" || setting.name == "tel" ||
       std::ranges::find(kFields, setting.name, &Field::name) != kFields.end())
-    return setting;
+    return parsed;
   return fail(
       Errc::invalid,
       fmt::format("there is no '{}' to set; there are fn, nickname, email, tel, bday, title, role, url, desc "
@@ -62,11 +58,11 @@ void apply(VCard& card, const Setting& setting) {
 Json to_json(const VCard& card) {
   auto json = Json::object();
   for (const auto& [name, member] : kFields)
-    if (!(card.*member).empty()) json[std::string(name)] = printable(card.*member);
-  for (const auto& email : card.email) json["email"].push_back(printable(email.userid));
-  for (const auto& tel : card.tel) json["tel"].push_back(printable(tel.number));
-  if (!card.org.name.empty()) json["org"] = printable(card.org.name);
-  if (!card.photo.type.empty()) json["photo"] = printable(card.photo.type);
+    if (!(card.*member).empty()) json[std::string(name)] = card.*member;
+  for (const auto& email : card.email) json["email"].push_back(email.userid);
+  for (const auto& tel : card.tel) json["tel"].push_back(tel.number);
+  if (!card.org.name.empty()) json["org"] = card.org.name;
+  if (!card.photo.type.empty()) json["photo"] = card.photo.type;
   return json;
 }
 
@@ -111,25 +107,30 @@ void add_vcard(CLI::App& app, Context& context) {
 
   auto* show = add_tool(*group, context, "get", "print a vCard", login, Lifetime::once);
   add_peer(*show, *of, "whose; our own if it is left out");
-  show->callback([&context, login, of] { context.exit = ask_peer(context, *login, *of, get); });
+  show->callback(
+      [&context, login, of] { context.exit = ask_peer(context, *login, *of, get, use<client::VCards>); });
+  show->footer("Example:\n  starling vcard get bob@example.org -j alice@example.org");
 
   auto* change =
       add_tool(*group, context, "set", "change ours; an empty VALUE removes", login, Lifetime::once);
   change
       ->add_option("NAME=VALUE", *texts, "fn, nickname, email, tel, bday, title, role, url, desc or jabberid")
       ->required();
+  change->footer(
+      "Example:\n  starling vcard set 'fn=Alice Liddell' nickname=Alice tel= -j alice@example.org");
   change->callback([&context, login, texts] {
     std::vector<Setting> settings;
     for (const auto& text : *texts) {
-      auto setting = parse_setting(text);
+      auto setting = read_setting(text);
       if (!setting) {
         context.exit = usage(context, setting.error().message);
         return;
       }
       settings.push_back(*std::move(setting));
     }
-    context.exit =
-        run_once(context, *login, [&](client::Client& client) { return set(client, context, settings); });
+    context.exit = run_once(
+        context, *login, [&](client::Client& client) { return set(client, context, settings); },
+        use<client::VCards>);
   });
 }
 

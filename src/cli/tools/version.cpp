@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/text.h"
 #include "cli/tools/tool.h"
 #include "client/ext/software_version.h"
 
@@ -18,8 +19,8 @@ Task<int> version(client::Client& client, const Context& context, Jid of) {
     print_json(
         {{"jid", of.text()}, {"name", answer->name}, {"version", answer->version}, {"os", answer->os}});
   } else {
-    fmt::print("{} {}{}\n", printable(answer->name), printable(answer->version),
-               answer->os.empty() ? "" : fmt::format(" on {}", printable(answer->os)));
+    fmt::print("{} {}{}\n", one_line(answer->name), one_line(answer->version),
+               answer->os.empty() ? "" : fmt::format(" on {}", one_line(answer->os)));
   }
   co_return kDone;
 }
@@ -33,7 +34,9 @@ void add_version(CLI::App& app, Context& context) {
                            Lifetime::once);
   add_peer(*command, *of, "whom to ask; our own server if it is left out");
   command->footer("Our own version: starling --version\n\nExample:\n  starling version -j alice@example.org");
-  command->callback([&context, login, of] { context.exit = ask_peer(context, *login, *of, version); });
+  command->callback([&context, login, of] {
+    context.exit = ask_peer(context, *login, *of, version, use<client::SoftwareVersion>);
+  });
 }
 
 }  // namespace starling::cli
