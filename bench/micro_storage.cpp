@@ -1,7 +1,9 @@
 // What storing costs: messages appended through Store::commit() with many commits outstanding, as shards do
 // it. items_per_second is per second of CPU of the whole process (the loop's thread and the writer's), disk
 // waits left out.
+#include <cstdlib>
 #include <filesystem>
+#include <random>
 
 #include <benchmark/benchmark.h>
 
@@ -94,6 +96,100 @@ void append_and_deliver(benchmark::State& state) {
   state.SetItemsProcessed(static_cast<std::int64_t>(sent));
 }
 BENCHMARK(append_and_deliver)->MeasureProcessCPUTime();
+
+// One message as it goes with stream management and archives: in the archives of both sides, undelivered, and
+// the sender's counter, in one commit; then delivered. 10,000 accounts with 20 contacts each. What runs
+// behind is in it: the log, indexes by account and by party, checkpoints.
+void durable_message(benchmark::State& state) {
+  Fixture fixture("sqlite:bench.db");
+  std::uint64_t sent = 0;
+  std::uint64_t last_delivered = 0;
+  std::minstd_rand random(7);  // NOLINT(cert-msc51-cpp): the same in every run
+  for (auto _ : state) {
+    std::size_t ended = 0;
+    std::vector<std::pair<std::string, std::uint64_t>> stored;
+    fixture.loop.in_turn([&] {
+      for (int i = 0; i < 1000; ++i) {
+        const std::uint64_t from = random() % 10'000;
+        const std::uint64_t to = (from * 31 + random() % 20 * 97) % 10'000;
+        Batch batch = message_to(to);
+        auto& append = std::get<Append>(batch.front());
+        append.message.peer = fmt::format("user{}@example.org", from);
+        append.for_owner = append.for_peer = true;
+        const std::string owner = append.message.owner;
+        const auto number = static_cast<std::uint32_t>(++sent);
+        batch.emplace_back(Receive{from + 1, number, number});
+        spawn(fixture.store->commit(std::move(batch)), [&, owner](const Result<Committed>& result) {
+          if (!result) state.SkipWithError(result.error().message.c_str());
+          if (result) stored.emplace_back(owner, result->appended[0]);
+          ++ended;
+        });
+      }
+    });
+    fixture.loop.run_until([&] { return ended == 1000; });
+    fixture.loop.in_turn([&] {
+      for (const auto& [owner, id] : stored)
+        spawn(fixture.store->commit({MarkOneDelivered{owner, id}}), [&](const auto&) { ++ended; });
+    });
+    fixture.loop.run_until([&] { return ended == 2000; });
+    last_delivered = stored.empty() ? 0 : stored.back().second;
+  }
+  benchmark::DoNotOptimize(last_delivered);
+  state.SetItemsProcessed(static_cast<std::int64_t>(sent));
+}
+BENCHMARK(durable_message)->MeasureProcessCPUTime()->MinTime(5);
+
+// Pages of 50 out of one account's archive of STARLING_BENCH_MESSAGES (a million if not said) messages, of
+// which one in 100,000 is with a rare party.
+class LargeArchive {
+ public:
+  static LargeArchive& get() {
+    static LargeArchive made;
+    return made;
+  }
+
+  Fixture fixture{"sqlite:bench.db"};
+  std::uint64_t messages = 1'000'000;
+  std::vector<std::uint64_t> ids;  // every 1000th
+
+ private:
+  LargeArchive() {
+    if (const char* said = std::getenv("STARLING_BENCH_MESSAGES"))
+      messages = std::strtoull(said, nullptr, 10);
+    for (std::uint64_t made = 0; made < messages;) {
+      Batch batch;
+      for (int i = 0; i < 1000 && made < messages; ++i, ++made)
+        batch.emplace_back(
+            Append{.message = {.owner = "juliet@example.org",
+                               .peer = made % 100'000 == 0 ? "rare@example.org"
+                                                           : fmt::format("u{}@example.org", made % 997),
+                               .stamp_ms = 1'700'000'000'000 + static_cast<std::int64_t>(made) * 10,
+                               .stanza = std::string(100, 'm')},
+                   .for_owner = true});
+      ids.push_back(
+          fixture.loop.get([&] { return fixture.store->commit(std::move(batch)); }).value().appended.front());
+    }
+  }
+};
+
+void archive_page(benchmark::State& state, int which) {
+  auto& archive = LargeArchive::get();
+  std::uint64_t turn = 0;
+  for (auto _ : state) {
+    ArchiveQuery query{.account = "juliet@example.org", .limit = 50};
+    const std::size_t somewhere = ++turn * 7919 % archive.ids.size();
+    if (which == 0) query.from_end = true;
+    if (which == 1) query.after = archive.ids[somewhere];
+    if (which == 2) query.with = "rare@example.org";
+    if (which == 3) query.start_ms = 1'700'000'000'000 + static_cast<std::int64_t>(somewhere) * 10'000;
+    const auto page = archive.fixture.loop.get([&] { return archive.fixture.store->archive(query); });
+    if (!page || page->messages.empty()) state.SkipWithError("no page");
+  }
+}
+BENCHMARK_CAPTURE(archive_page, last, 0)->MeasureProcessCPUTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(archive_page, after_any_id, 1)->MeasureProcessCPUTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(archive_page, with_a_rare_party, 2)->MeasureProcessCPUTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(archive_page, from_any_time, 3)->MeasureProcessCPUTime()->Unit(benchmark::kMillisecond);
 
 // What a first login reads: four kinds of an account with twenty entries in each of 10,000 accounts.
 void values_of(benchmark::State& state) {

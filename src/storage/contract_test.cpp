@@ -5,8 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "storage/faulty/faulty_store.h"
-#include "storage/store.h"
+#include "storage/testing.h"
 #include "support/temporary_directory.h"
 #include "support/virtual_loop.h"
 
@@ -16,17 +15,6 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Pair;
-
-struct StoreHarness {
-  const char* name;
-  std::unique_ptr<Store> (*make)(const std::string& directory);
-};
-
-std::unique_ptr<Store> open_or_throw(std::string_view spec, const std::string& directory) {
-  auto opened = open(spec, directory);
-  if (!opened) throw std::runtime_error(opened.error().message);
-  return std::move(*opened);
-}
 
 class StoreContract : public testing::TestWithParam<StoreHarness> {
  protected:
@@ -554,16 +542,8 @@ TEST_P(StoreContract, ThreadedLoopsCommitAndReadAtOnce) {
   EXPECT_EQ(accounts("x").size(), 2U);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Drivers, StoreContract,
-    testing::Values(StoreHarness{"memory", [](const std::string& d) { return open_or_throw("memory:", d); }},
-                    StoreHarness{"sqlite",
-                                 [](const std::string& d) { return open_or_throw("sqlite:test.db", d); }},
-                    StoreHarness{"faulty",
-                                 [](const std::string& d) -> std::unique_ptr<Store> {
-                                   return std::make_unique<faulty::FaultyStore>(open_or_throw("memory:", d));
-                                 }}),
-    [](const auto& harness) { return harness.param.name; });
+INSTANTIATE_TEST_SUITE_P(Drivers, StoreContract, testing::ValuesIn(kHarnesses),
+                         [](const auto& harness) { return harness.param.name; });
 
 TEST(StoreOpen, RefusesWhatIsNoStore) {
   for (const char* spec : {"", "sqlite", "sqlite:", "memory", "memory:x", "postgres:x"}) {

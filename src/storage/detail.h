@@ -75,6 +75,9 @@ inline void apply(SessionCounts& counts, const Sent& sent) {
   counts.lossy = sent.lossy;
 }
 
+// Whether a stanza is from or to a full JID, by its own words.
+bool is_between(std::string_view stanza, std::string_view full_jid);
+
 template <class... F>
 struct Overloaded : F... {
   using F::operator()...;

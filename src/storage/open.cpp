@@ -3,11 +3,20 @@
 #include "storage/detail.h"
 #include "storage/memory/memory_store.h"
 #include "storage/sqlite/sqlite_store.h"
+#include "xml/namespaces.h"
+#include "xml/parser.h"
 
 namespace starling::storage {
 
 std::unexpected<Error> detail::closed() {
   return fail(Errc::unavailable, "The store is closed: the server is shutting down.");
+}
+
+bool detail::is_between(std::string_view stanza, std::string_view full_jid) {
+  const auto document = xml::parse_fragment(stanza, ns::client, xml::kNoLimits);
+  if (!document) return false;
+  const auto& root = document->root();
+  return root.attribute("from") == full_jid || root.attribute("to") == full_jid;
 }
 
 Result<std::unique_ptr<Store>> open(std::string_view spec, std::string_view data_dir) {

@@ -43,10 +43,10 @@ struct Account {
   bool operator==(const Account&) const = default;
 };
 
-// One message of an account's archive.
+// One message. It is in the archives of up to two accounts, its owner's and its peer's, as one row of one id.
 struct ArchivedMessage {
   std::uint64_t id = 0;       // given by the store; grows with every append, never reused
-  std::string owner;          // bare JID whose archive it is in
+  std::string owner;          // bare JID of its recipient, or of its sender when the recipient is elsewhere
   std::string peer;           // bare JID of the other side
   std::int64_t stamp_ms = 0;  // milliseconds since 1970, when the server took it
   bool undelivered = false;   // part of the owner's undelivered tail
@@ -87,10 +87,30 @@ struct DeleteValue {
 struct DeleteKind {
   std::string owner, kind;
 };
-// Its id is ignored and given by the store. Nothing reads a message that is not undelivered, so for now such
-// a one gets an id and no row; likewise one that was marked delivered is gone.
+// Its id is ignored and given by the store. It is kept as long as it is undelivered or an archive keeps it;
+// one that is neither from the beginning gets an id and no row.
 struct Append {
   ArchivedMessage message;
+  bool for_owner = false, for_peer = false;  // whose archives keep it
+  // A hash (at most 32 bytes) of what makes the message the same one when its sender sends it again: sender,
+  // recipient, origin id, bytes. One that was stored within kRepeatMs before its stamp, and is among the last
+  // kMostRepeats, is not stored again. Empty: never a repeat.
+  std::string fingerprint = {};
+};
+inline constexpr std::int64_t kRepeatMs = 24LL * 3600 * 1000;
+inline constexpr std::size_t kMostRepeats = std::size_t{1} << 18;
+// Other text in the place of a message's, for its tombstone (XEP-0424), in both archives. No effect unless
+// `account`'s archive has it.
+struct ReplaceStanza {
+  std::string account;
+  std::uint64_t id = 0;
+  std::string stanza;
+};
+// Archives lose what is older than `before_ms`, at once, and then the oldest beyond `messages` or `bytes` (of
+// stanzas) of an account, 0 for no limit, behind. What no archive keeps and is not undelivered is deleted.
+struct Expire {
+  std::int64_t before_ms = 0;
+  std::uint64_t messages = 0, bytes = 0;
 };
 struct MarkDelivered {
   std::string owner;
@@ -123,13 +143,15 @@ struct ForgetSession {
   std::uint64_t session = 0;
 };
 using Write = std::variant<PutAccount, SetKeys, SetLastSeen, DeleteAccount, PutValue, DeleteValue, DeleteKind,
-                           Append, MarkDelivered, MarkOneDelivered, MarkSent, Receive, Sent, ForgetSession>;
+                           Append, MarkDelivered, MarkOneDelivered, MarkSent, Receive, Sent, ForgetSession,
+                           ReplaceStanza, Expire>;
 
 // All of it or nothing of it.
 using Batch = std::vector<Write>;
 
 struct Committed {
   std::vector<std::uint64_t> appended;  // ids of the Appends, in their order
+  std::vector<std::size_t> repeats;     // which of them are of earlier messages that were not stored again
 };
 
 struct TailSize {
@@ -143,6 +165,30 @@ struct SessionCounts {
   Ledger::Beyond beyond;       // ... and Ledger::beyond()
   std::uint32_t sent = 0, lossy = 0;
   bool operator==(const SessionCounts&) const = default;
+};
+
+// What of an account's archive is asked for (XEP-0313).
+struct ArchiveQuery {
+  std::string account;                           // bare
+  std::string with = {};                         // a party's bare or full JID; empty for all
+  std::optional<std::int64_t> start_ms, end_ms;  // inclusive
+  std::uint64_t after = 0, before = 0;           // ids in the archive, exclusive; 0 for none
+  std::vector<std::uint64_t> ids = {};           // these alone, if any: nothing else is looked at
+  std::size_t limit = 50;
+  bool from_end = false;  // the last of what fits instead of the first; ascending either way
+};
+struct ArchivePage {
+  std::vector<ArchivedMessage> messages;  // ascending by id; session and number are not said
+  bool complete = false;                  // nothing that fits lies beyond it, in the direction of reading
+};
+struct ArchiveEnds {
+  struct End {
+    std::uint64_t id = 0;
+    std::int64_t stamp_ms = 0;
+    bool operator==(const End&) const = default;
+  };
+  std::optional<End> first, last;  // nothing for an empty archive
+  std::size_t messages = 0;        // may still count what has just expired
 };
 
 using Entries = std::vector<std::pair<std::string, std::string>>;  // key and value, sorted by key
@@ -173,6 +219,10 @@ class Store {
 
   // Nothing when neither Receive nor Sent was written since it was last forgotten.
   virtual Task<Result<std::optional<SessionCounts>>> session_counts(std::uint64_t session) = 0;
+
+  // Errors: not_found when `after`, `before` or one of `ids` is not, or no more, in the archive.
+  virtual Task<Result<ArchivePage>> archive(ArchiveQuery query) = 0;
+  virtual Task<Result<ArchiveEnds>> archive_ends(std::string account) = 0;
 
   // When this returns every write that was queued is on disk and the result of every call was posted to its
   // loop (whose object must still exist); calls from now on fail with unavailable. Blocks: call it after the

@@ -54,4 +54,12 @@ Task<Result<std::optional<SessionCounts>>> FaultyStore::session_counts(std::uint
   return inner_->session_counts(session);
 }
 
+Task<Result<ArchivePage>> FaultyStore::archive(ArchiveQuery query) {
+  return inner_->archive(std::move(query));
+}
+
+Task<Result<ArchiveEnds>> FaultyStore::archive_ends(std::string account) {
+  return inner_->archive_ends(std::move(account));
+}
+
 }  // namespace starling::storage::faulty

@@ -31,6 +31,8 @@ class FaultyStore final : public Store {
                                                          std::size_t limit) override;
   Task<Result<TailSize>> undelivered_size(std::string owner) override;
   Task<Result<std::optional<SessionCounts>>> session_counts(std::uint64_t session) override;
+  Task<Result<ArchivePage>> archive(ArchiveQuery query) override;
+  Task<Result<ArchiveEnds>> archive_ends(std::string account) override;
   void close() override { inner_->close(); }
 
  private:

@@ -40,7 +40,10 @@ Result<Committed> MemoryStore::apply(Batch& batch) {
             [&](DeleteAccount& gone) {
               accounts_.erase(gone.jid);
               values_.erase(gone.jid);
-              tails_.erase(gone.jid);
+              const auto tail = tails_.extract(gone.jid);
+              if (!tail.empty())
+                for (const auto& [id, message] : tail.mapped()) archive_.delivered(id);
+              archive_.forget(gone.jid);
             },
             [&](PutValue& put) {
               values_[std::move(put.owner)][std::move(put.kind)].insert_or_assign(std::move(put.key),
@@ -58,16 +61,30 @@ Result<Committed> MemoryStore::apply(Batch& batch) {
             },
             [&](Append& append) {
               auto& message = append.message;
+              if (!append.fingerprint.empty()) {
+                if (const auto earlier = repeats_.find(append.fingerprint, message.stamp_ms)) {
+                  committed.repeats.push_back(committed.appended.size());
+                  committed.appended.push_back(*earlier);
+                  return;
+                }
+                repeats_.add(append.fingerprint, last_id_ + 1, message.stamp_ms);
+              }
               message.id = ++last_id_;
               committed.appended.push_back(message.id);
+              archive_.add(append);
               if (message.undelivered) tails_[message.owner].emplace(message.id, std::move(message));
             },
             [&](MarkDelivered& mark) {
-              drop_from_tail(mark.owner,
-                             [&](Tail& tail) { tail.erase(tail.begin(), tail.upper_bound(mark.up_to)); });
+              drop_from_tail(mark.owner, [&](Tail& tail) {
+                const auto end = tail.upper_bound(mark.up_to);
+                for (auto at = tail.begin(); at != end; ++at) archive_.delivered(at->first);
+                tail.erase(tail.begin(), end);
+              });
             },
             [&](MarkOneDelivered& mark) {
-              drop_from_tail(mark.owner, [&](Tail& tail) { tail.erase(mark.id); });
+              drop_from_tail(mark.owner, [&](Tail& tail) {
+                if (tail.erase(mark.id) != 0) archive_.delivered(mark.id);
+              });
             },
             [&](MarkSent& mark) {
               const auto tail = tails_.find(mark.owner);
@@ -80,6 +97,14 @@ Result<Committed> MemoryStore::apply(Batch& batch) {
             [&](Receive& receive) { detail::apply(sessions_[receive.session], receive); },
             [&](Sent& sent) { detail::apply(sessions_[sent.session], sent); },
             [&](ForgetSession& gone) { sessions_.erase(gone.session); },
+            [&](ReplaceStanza& replace) {
+              const auto still = archive_.page({.account = replace.account, .ids = {replace.id}});
+              if (!still) return;
+              archive_.replace(replace);
+              if (const auto& message = still->messages.front(); message.undelivered)
+                tails_.at(message.owner).at(message.id).stanza = replace.stanza;
+            },
+            [&](Expire& expire) { archive_.expire(expire); },
         },
         write);
   return committed;
@@ -182,6 +207,18 @@ Task<Result<std::optional<SessionCounts>>> MemoryStore::session_counts(std::uint
   if (closed_) return ready<R>(closed());
   const auto found = sessions_.find(session);
   return ready<R>(found == sessions_.end() ? std::nullopt : std::optional(found->second));
+}
+
+Task<Result<ArchivePage>> MemoryStore::archive(ArchiveQuery query) {
+  using R = Result<ArchivePage>;
+  std::lock_guard lock(mutex_);
+  return ready<R>(closed_ ? R(closed()) : archive_.page(query));
+}
+
+Task<Result<ArchiveEnds>> MemoryStore::archive_ends(std::string account) {
+  using R = Result<ArchiveEnds>;
+  std::lock_guard lock(mutex_);
+  return ready<R>(closed_ ? R(closed()) : R(archive_.ends(account)));
 }
 
 void MemoryStore::close() {

@@ -6,6 +6,8 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "storage/memory/memory_archive.h"
+#include "storage/repeat_window.h"
 #include "storage/store.h"
 
 namespace starling::storage {
@@ -25,6 +27,8 @@ class MemoryStore final : public Store {
                                                          std::size_t limit) override;
   Task<Result<TailSize>> undelivered_size(std::string owner) override;
   Task<Result<std::optional<SessionCounts>>> session_counts(std::uint64_t session) override;
+  Task<Result<ArchivePage>> archive(ArchiveQuery query) override;
+  Task<Result<ArchiveEnds>> archive_ends(std::string account) override;
   void close() override;
 
  private:
@@ -41,6 +45,8 @@ class MemoryStore final : public Store {
   std::unordered_map<std::string, std::unordered_map<std::string, Kind>> values_;  // by owner, by kind
   std::unordered_map<std::string, Tail> tails_;                                    // by owner
   std::unordered_map<std::uint64_t, SessionCounts> sessions_;
+  MemoryArchive archive_;
+  RepeatWindow repeats_;
 };
 
 }  // namespace starling::storage

@@ -54,6 +54,10 @@ Result<void> Statement::run() {
   }
 }
 
+std::size_t Statement::changes() const {
+  return static_cast<std::size_t>(sqlite3_changes64(sqlite3_db_handle(statement_.get())));
+}
+
 std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(statement_.get(), column); }
 
 std::string_view Statement::bytes(int column) const {
@@ -109,6 +113,17 @@ Result<Statement> Database::prepare(std::string_view sql) {
   statement.database_ = this;
   return statement;
 }
+
+Result<void> Database::prepare_all(std::initializer_list<std::pair<Statement*, const char*>> all) {
+  for (const auto& [statement, text] : all) {
+    auto prepared = prepare(text);
+    if (!prepared) return std::unexpected(std::move(prepared.error()));
+    *statement = std::move(*prepared);
+  }
+  return {};
+}
+
+bool Database::in_transaction() const { return sqlite3_get_autocommit(database_) == 0; }
 
 Result<std::int64_t> Database::integer(std::string_view sql) {
   auto statement = prepare(sql);

@@ -2,9 +2,11 @@
 // SQLite's C interface with owners and Result<T>. A Database and its Statements belong to one thread at a
 // time.
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 
@@ -30,6 +32,8 @@ class Statement {
   void reset();
   // step() until the end, then reset().
   Result<void> run();
+  // Rows that the last run() has changed, of any statement of the database.
+  [[nodiscard]] std::size_t changes() const;
 
   [[nodiscard]] std::int64_t integer(int column) const;
   [[nodiscard]] std::string_view bytes(int column) const;  // of a text or a blob
@@ -75,8 +79,11 @@ class Database {
   [[nodiscard]] sqlite3* raw() { return database_; }
   [[nodiscard]] const std::string& file() const { return file_; }
 
+  [[nodiscard]] bool in_transaction() const;
+
   Result<void> execute(const std::string& sql);
   Result<Statement> prepare(std::string_view sql);
+  Result<void> prepare_all(std::initializer_list<std::pair<Statement*, const char*>> all);
   // The integer of the first column of the first row.
   Result<std::int64_t> integer(std::string_view sql);
   // What SQLite says of its last failure, as a sentence: corrupt for stored data that makes no sense, else

@@ -24,13 +24,14 @@ std::int64_t as_limit(std::size_t limit) {
 
 }  // namespace
 
+Result<void> Reader::open() {
+  if (database_.is_open()) return {};
+  if (auto opened = database_.open(file_, Database::Access::read); !opened) return opened;
+  return database_.execute("PRAGMA cache_size=-8192");
+}
+
 Result<Statement*> Reader::use(Query& query) {
-  if (!database_.is_open()) {
-    if (auto opened = database_.open(file_, Database::Access::read); !opened)
-      return std::unexpected(std::move(opened.error()));
-    if (auto set = database_.execute("PRAGMA cache_size=-8192"); !set)
-      return std::unexpected(std::move(set.error()));
-  }
+  if (auto opened = open(); !opened) return std::unexpected(std::move(opened.error()));
   if (!query.statement) {
     auto prepared = database_.prepare(query.text);
     if (!prepared) return std::unexpected(std::move(prepared.error()));
@@ -169,6 +170,16 @@ Result<std::optional<SessionCounts>> Reader::session_counts(std::uint64_t sessio
   return read_session(**query, session);
 }
 
+Result<ArchivePage> Reader::archive(const ArchiveQuery& query) {
+  if (auto opened = open(); !opened) return std::unexpected(std::move(opened.error()));
+  return archive_.page(database_, query);
+}
+
+Result<ArchiveEnds> Reader::archive_ends(const std::string& account) {
+  if (auto opened = open(); !opened) return std::unexpected(std::move(opened.error()));
+  return archive_.ends(database_, account);
+}
+
 bool Readers::submit(Read read) {
   {
     std::lock_guard lock(mutex_);
@@ -192,7 +203,7 @@ void Readers::close() {
 
 void Readers::run() {
   pthread_setname_np(pthread_self(), "store-reader");
-  Reader reader(file_, tails_);
+  Reader reader(file_, tails_, recent_);
   std::unique_lock lock(mutex_);
   for (;;) {
     ++idle_;

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "storage/sqlite/archive_reader.h"
 #include "storage/sqlite/database.h"
 #include "storage/sqlite/session_table.h"
 #include "storage/sqlite/tail_index.h"
@@ -18,7 +19,8 @@ namespace starling::storage::sqlite {
 // One connection, opened at the first read; its calls block. One thread.
 class Reader {
  public:
-  Reader(std::string file, const TailIndex& tails) : file_(std::move(file)), tails_(tails) {}
+  Reader(std::string file, const TailIndex& tails, const RecentArchive& recent)
+      : file_(std::move(file)), tails_(tails), archive_(recent) {}
 
   Result<std::optional<Account>> account(const std::string& jid);
   Result<std::vector<std::string>> accounts(const std::string& domain, const std::string& after,
@@ -30,6 +32,8 @@ class Reader {
   Result<std::vector<ArchivedMessage>> undelivered(const std::string& owner, std::uint64_t after,
                                                    std::size_t limit);
   Result<std::optional<SessionCounts>> session_counts(std::uint64_t session);
+  Result<ArchivePage> archive(const ArchiveQuery& query);
+  Result<ArchiveEnds> archive_ends(const std::string& account);
 
  private:
   // Prepared on first use.
@@ -37,6 +41,7 @@ class Reader {
     const char* text;
     std::optional<Statement> statement = std::nullopt;
   };
+  Result<void> open();
   Result<Statement*> use(Query& query);
   // Runs `read` on one state of the database.
   template <class T, class Read>
@@ -45,6 +50,7 @@ class Reader {
   std::string file_;
   const TailIndex& tails_;
   Database database_;
+  ArchiveReader archive_;
   Query begin_{"BEGIN"};
   Query end_{"COMMIT"};
   Query account_{
@@ -56,7 +62,10 @@ class Reader {
   Query count_{"SELECT count(*) FROM account"};
   Query value_{"SELECT value FROM value WHERE owner=?1 AND kind=?2 AND key=?3"};
   Query values_{"SELECT key, value FROM value WHERE owner=?1 AND kind=?2 ORDER BY key"};
-  Query message_{"SELECT owner, peer, stamp_ms, stanza, session, number FROM message WHERE id=?1"};
+  Query message_{
+      "SELECT o.jid, p.jid, m.stamp_ms, m.stanza, m.session, m.number FROM message m "
+      "LEFT JOIN party o ON o.number=m.owner LEFT JOIN party p ON p.number=m.peer "
+      "WHERE m.id=?1 AND m.undelivered=1"};
   Query session_{kReadSession};
 };
 
@@ -65,7 +74,8 @@ class Readers {
  public:
   using Read = std::move_only_function<void(Reader&)>;
 
-  Readers(std::string file, const TailIndex& tails) : file_(std::move(file)), tails_(tails) {}
+  Readers(std::string file, const TailIndex& tails, const RecentArchive& recent)
+      : file_(std::move(file)), tails_(tails), recent_(recent) {}
   ~Readers() { close(); }
   Readers(const Readers&) = delete;
   Readers& operator=(const Readers&) = delete;
@@ -81,6 +91,7 @@ class Readers {
 
   std::string file_;
   const TailIndex& tails_;
+  const RecentArchive& recent_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Read> queue_;

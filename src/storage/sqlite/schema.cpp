@@ -90,7 +90,72 @@ DROP TABLE message;
 ALTER TABLE message_2 RENAME TO message;
 )sql";
 
-constexpr std::array kSteps{kFirst, kSessions};
+// 3: archives.
+// - party numbers JIDs. Of an account's archive it says below which id there is nothing any more, and how
+// much the index has.
+// - message is in the archives that kept says: 1 the owner's, 2 the peer's. No index is written with it. All
+// up to meta 'indexed' is in
+//   archive, by account; correspondence, by account and party; tail, if it is undelivered; block, when it was
+//   taken.
+// - meta 'expired_below': no archive has anything below this id. sweep: accounts whose archive table has more
+// than it should.
+// - repeat has the fingerprints of messages stored lately.
+constexpr const char* kArchive = R"sql(
+CREATE TABLE party (
+  number INTEGER PRIMARY KEY,
+  jid TEXT NOT NULL UNIQUE,
+  floor INTEGER NOT NULL,
+  messages INTEGER NOT NULL,
+  bytes INTEGER NOT NULL
+) STRICT;
+INSERT INTO party (jid, floor, messages, bytes)
+  SELECT owner, 0, 0, 0 FROM message UNION SELECT peer, 0, 0, 0 FROM message;
+
+CREATE TABLE message_3 (
+  id INTEGER PRIMARY KEY,
+  owner INTEGER NOT NULL,
+  peer INTEGER NOT NULL,
+  stamp_ms INTEGER NOT NULL,
+  undelivered INTEGER NOT NULL,
+  kept INTEGER NOT NULL,
+  session INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  stanza BLOB NOT NULL
+) STRICT;
+INSERT INTO message_3 SELECT m.id, o.number, p.number, m.stamp_ms, m.undelivered, 0, m.session, m.number, m.stanza
+  FROM message m JOIN party o ON o.jid=m.owner JOIN party p ON p.jid=m.peer;
+DROP TABLE message;
+ALTER TABLE message_3 RENAME TO message;
+
+CREATE TABLE archive (
+  account INTEGER NOT NULL,
+  id INTEGER NOT NULL,
+  other INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  PRIMARY KEY (account, id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE correspondence (
+  account INTEGER NOT NULL,
+  other INTEGER NOT NULL,
+  id INTEGER NOT NULL,
+  PRIMARY KEY (account, other, id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE tail (id INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE block (
+  number INTEGER PRIMARY KEY,
+  first_ms INTEGER NOT NULL,
+  last_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE sweep (account INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE repeat (
+  id INTEGER PRIMARY KEY,
+  stamp_ms INTEGER NOT NULL,
+  hash BLOB NOT NULL
+) STRICT;
+INSERT INTO meta VALUES ('indexed', 0), ('expired_below', 0);
+)sql";
+
+constexpr std::array kSteps{kFirst, kSessions, kArchive};
 
 // SQLite's own copying takes what is still in the log along.
 Result<void> copy_beside(Database& database, std::int64_t version) {

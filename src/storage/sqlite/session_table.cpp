@@ -52,17 +52,11 @@ Result<std::optional<SessionCounts>> read_session(Statement& query, std::uint64_
 }
 
 Result<void> SessionTable::prepare(Database& database) {
-  const std::pair<Statement*, const char*> all[] = {
+  return database.prepare_all({
       {&read_, kReadSession},
       {&put_, "INSERT OR REPLACE INTO session VALUES (?1,?2,?3,?4,?5)"},
       {&delete_, "DELETE FROM session WHERE id=?1"},
-  };
-  for (const auto& [statement, text] : all) {
-    auto prepared = database.prepare(text);
-    if (!prepared) return std::unexpected(std::move(prepared.error()));
-    *statement = std::move(*prepared);
-  }
-  return {};
+  });
 }
 
 Result<SessionTable::Known*> SessionTable::find(std::uint64_t session) {

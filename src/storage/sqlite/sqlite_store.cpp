@@ -100,4 +100,13 @@ Task<Result<std::optional<SessionCounts>>> SqliteStore::session_counts(std::uint
       [session](Reader& reader) { return reader.session_counts(session); });
 }
 
+Task<Result<ArchivePage>> SqliteStore::archive(ArchiveQuery query) {
+  return on_reader<ArchivePage>([query = std::move(query)](Reader& reader) { return reader.archive(query); });
+}
+
+Task<Result<ArchiveEnds>> SqliteStore::archive_ends(std::string account) {
+  return on_reader<ArchiveEnds>(
+      [account = std::move(account)](Reader& reader) { return reader.archive_ends(account); });
+}
+
 }  // namespace starling::storage::sqlite

@@ -32,19 +32,22 @@ class SqliteStore final : public Store {
                                                          std::size_t limit) override;
   Task<Result<TailSize>> undelivered_size(std::string owner) override;
   Task<Result<std::optional<SessionCounts>>> session_counts(std::uint64_t session) override;
+  Task<Result<ArchivePage>> archive(ArchiveQuery query) override;
+  Task<Result<ArchiveEnds>> archive_ends(std::string account) override;
   void close() override;
 
   // Transactions committed since the start; fewer than batches when they come together. Any thread.
   [[nodiscard]] std::uint64_t transactions() const { return writer_.transactions(); }
 
  private:
-  explicit SqliteStore(const std::string& file) : writer_(tails_), readers_(file, tails_) {}
+  explicit SqliteStore(const std::string& file) : writer_(tails_, recent_), readers_(file, tails_, recent_) {}
 
   // A Task for what `read` makes of a Reader, on one of the readers' threads.
   template <class T, class Read>
   Task<Result<T>> on_reader(Read read);
 
   TailIndex tails_;
+  RecentArchive recent_;
   Writer writer_;
   Readers readers_;
   std::atomic<bool> closed_ = false;

@@ -51,6 +51,12 @@ class SqliteStoreTest : public testing::Test {
       texts.push_back(message.stanza);
     return texts;
   }
+  std::vector<std::string> archived(const ArchiveQuery& query) {
+    std::vector<std::string> texts;
+    for (auto& message : loop_.get([&] { return store_->archive(query); }).value().messages)
+      texts.push_back(message.stanza);
+    return texts;
+  }
   TailSize size(const std::string& owner) {
     return loop_.get([&] { return store_->undelivered_size(owner); }).value();
   }
@@ -108,6 +114,14 @@ class SmallDisk {
   rlimit before_{};
   void (*handler_)(int);
 };
+
+// Undelivered, in the archives of its owner and of p@x, and known by its words when it comes again.
+Append kept(const std::string& owner, const std::string& stanza) {
+  Append append = message(owner, stanza);
+  append.for_owner = append.for_peer = true;
+  append.fingerprint = std::to_string(std::hash<std::string>()(owner + stanza));
+  return append;
+}
 
 TEST_F(SqliteStoreTest, KeepsEverythingOverReopening) {
   open();
@@ -191,6 +205,120 @@ TEST_F(SqliteStoreTest, MigratesAFileOfTheFirstVersion) {
   EXPECT_EQ(value("a"), "1");
   EXPECT_GT(commit({message("ann@x", "new"), Receive{7, 1, 0}}).value().appended[0], 9U);
   EXPECT_TRUE(std::filesystem::exists(file_ + ".v1"));
+}
+
+TEST_F(SqliteStoreTest, MigratesAFileOfTheSecondVersion) {
+  ASSERT_TRUE(shell_.open(file_, Database::Access::create));
+  sql("PRAGMA auto_vacuum=INCREMENTAL");
+  sql(fmt::format("BEGIN; {}; {}; PRAGMA application_id={}; PRAGMA user_version=2; COMMIT", schema()[0],
+                  schema()[1], 0x5374726c));
+  sql("INSERT INTO message VALUES (3, 'ann@x', 'bob@x', 1700, 1, 7, 2, CAST('one' AS BLOB)),"
+      "(4, 'bob@x', 'ann@x', 1800, 1, 0, 0, CAST('two' AS BLOB)); UPDATE meta SET value=9");
+  close();
+  open();
+  const auto tail = loop_.get([&] { return store_->undelivered("ann@x", 0, 9); }).value();
+  EXPECT_THAT(tail, ElementsAre(ArchivedMessage{.id = 3,
+                                                .owner = "ann@x",
+                                                .peer = "bob@x",
+                                                .stamp_ms = 1700,
+                                                .undelivered = true,
+                                                .stanza = "one",
+                                                .session = 7,
+                                                .number = 2}));
+  EXPECT_THAT(stanzas("bob@x"), ElementsAre("two"));
+  EXPECT_TRUE(archived({.account = "ann@x"}).empty());
+  ASSERT_TRUE(commit({MarkOneDelivered{"ann@x", 3}}));
+  EXPECT_EQ(ask("SELECT count(*) FROM message"), 1);
+}
+
+TEST_F(SqliteStoreTest, KeepsArchivesAndRepeatsOverReopening) {
+  open();
+  const auto ids = commit({kept("ann@x", "1"), kept("bob@x", "2"), kept("ann@x", "3")}).value().appended;
+  ASSERT_TRUE(commit({MarkOneDelivered{"ann@x", ids[0]}, DeleteAccount{"bob@x"}}));
+  open();
+  EXPECT_THAT(archived({.account = "ann@x"}), ElementsAre("1", "3"));
+  EXPECT_THAT(archived({.account = "p@x", .with = "bob@x"}), ElementsAre("2"));
+  EXPECT_THAT(archived({.account = "p@x", .after = ids[1]}), ElementsAre("3"));
+  EXPECT_TRUE(archived({.account = "bob@x"}).empty());
+  EXPECT_THAT(stanzas("ann@x"), ElementsAre("3"));
+  const auto again = commit({kept("ann@x", "3")}).value();
+  EXPECT_THAT(again.repeats, ElementsAre(0U));
+  EXPECT_EQ(again.appended[0], ids[2]);
+}
+
+// More than one run, the store closed in the middle of it: the index goes on where the mark is, and what is
+// asked for is there at all times, once.
+TEST_F(SqliteStoreTest, IndexesBehindAndServesAllMeanwhile) {
+  constexpr int kMessages = 40'000;
+  const auto check = [&](const char* when) {
+    SCOPED_TRACE(when);
+    const auto all =
+        loop_.get([&] { return store_->archive({.account = "p@x", .limit = kMessages + 1}); }).value();
+    ASSERT_EQ(all.messages.size(), static_cast<std::size_t>(kMessages));
+    for (int i = 0; i < kMessages; ++i)
+      ASSERT_EQ(all.messages[static_cast<std::size_t>(i)].stanza, std::to_string(i));
+    EXPECT_THAT(archived({.account = "user7@x"}).size(), kMessages / 1000);
+    EXPECT_THAT(archived({.account = "p@x", .with = "user7@x", .limit = 2}), ElementsAre("7", "1007"));
+    EXPECT_THAT(archived({.account = "p@x", .with = "user7@x", .limit = 2, .from_end = true}),
+                ElementsAre("38007", "39007"));
+    EXPECT_THAT(archived({.account = "p@x", .limit = 2, .from_end = true}), ElementsAre("39998", "39999"));
+    EXPECT_EQ(loop_.get([&] { return store_->archive_ends("p@x"); }).value().messages, kMessages);
+    EXPECT_EQ(size("user7@x").messages, kMessages / 1000U);
+  };
+  open();
+  Batch batch;
+  for (int i = 0; i < kMessages; ++i)
+    batch.push_back(kept(fmt::format("user{}@x", i % 1000), std::to_string(i)));
+  ASSERT_TRUE(commit(std::move(batch)));
+  check("before");
+  open();
+  check("reopened");
+  while (ask("SELECT value FROM meta WHERE name='indexed'") == 0) check("meanwhile");
+  check("after");
+  EXPECT_EQ(ask("SELECT count(*) FROM archive"), 2 * kMessages);
+  EXPECT_EQ(ask("SELECT count(*) FROM correspondence"), 2 * kMessages);
+  EXPECT_EQ(ask("SELECT sum(messages) FROM party"), 2 * kMessages);
+  EXPECT_EQ(ask("SELECT count(*) FROM tail"), kMessages);
+  open();
+  check("again");
+  ASSERT_TRUE(commit({MarkDelivered{"user7@x", std::numeric_limits<std::uint64_t>::max()}}));
+  EXPECT_EQ(ask("SELECT count(*) FROM tail"), kMessages - kMessages / 1000);
+  EXPECT_EQ(size("user7@x").messages, 0U);
+}
+
+TEST_F(SqliteStoreTest, DeletesWhatNoArchiveKeeps) {
+  open();
+  Batch batch;
+  for (int i = 0; i < 3000; ++i) batch.push_back(kept("ann@x", std::string(3000, 'm') + std::to_string(i)));
+  const auto ids = commit(std::move(batch)).value().appended;
+  ASSERT_TRUE(commit({MarkDelivered{"ann@x", ids.back()}, DeleteAccount{"ann@x"}}));
+  EXPECT_EQ(ask("SELECT count(*) FROM message"), 3000);  // the other side's
+  const auto full = ask("PRAGMA page_count");
+  ASSERT_TRUE(commit({Expire{.before_ms = 100}}));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (ask("PRAGMA page_count") > full / 2 && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::yield();
+  EXPECT_LE(ask("PRAGMA page_count"), full / 2);
+  for (const char* table : {"message", "archive", "correspondence", "sweep"})
+    EXPECT_EQ(ask(fmt::format("SELECT count(*) FROM {}", table)), 0) << table;
+  EXPECT_EQ(ask("SELECT sum(messages) + sum(bytes) FROM party"), 0);
+}
+
+// What was given an id and not stored is not in the archive: whoever pages from it is told so.
+TEST_F(SqliteStoreTest, KnowsNoIdThatWasGivenAndNotStored) {
+  open();
+  const auto before = commit({kept("ann@x", "1")}).value().appended[0];
+  {
+    SmallDisk disk(std::filesystem::file_size(file_ + "-wal"));
+    ASSERT_FALSE(commit({kept("ann@x", std::string(100'000, 'x')), kept("eve@x", "2")}));
+  }
+  const auto after = commit({kept("ann@x", "3"), kept("eve@x", "2")}).value();
+  EXPECT_TRUE(after.repeats.empty());
+  EXPECT_GT(after.appended[0], before + 1);
+  EXPECT_THAT(archived({.account = "ann@x"}), ElementsAre("1", "3"));
+  for (auto id = before + 1; id < after.appended[0]; ++id)
+    EXPECT_EQ(loop_.get([&] { return store_->archive({.account = "ann@x", .after = id}); }).error().code,
+              Errc::not_found);
 }
 
 TEST_F(SqliteStoreTest, GivesNoIdTwiceAfterReopening) {
@@ -371,7 +499,7 @@ TEST_F(SqliteStoreTest, SaysThatAFileIsNoDatabase) {
 TEST_F(SqliteStoreTest, SaysThatStoredDataIsCorrupt) {
   open();
   ASSERT_TRUE(commit({PutAccount{{.jid = "ann@x"}}, PutAccount{{.jid = "bob@x"}}, message("ann@x", "1")}));
-  sql("UPDATE account SET sha256_iterations=-1 WHERE jid='ann@x'; UPDATE message SET owner='bob@x'");
+  sql("UPDATE account SET sha256_iterations=-1 WHERE jid='ann@x'; UPDATE message SET owner=999");
   EXPECT_EQ(loop_.get([&] { return store_->account("ann@x"); }).error().code, Errc::corrupt);
   EXPECT_TRUE(loop_.get([&] { return store_->account("bob@x"); }));
   EXPECT_EQ(loop_.get([&] { return store_->undelivered("ann@x", 0, 1); }).error().code, Errc::corrupt);

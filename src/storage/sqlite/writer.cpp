@@ -24,6 +24,9 @@ constexpr std::size_t kEnough = 64;  // batches that need no more company
 // The log is moved into the database when nobody has written for a moment, or at this length at the latest.
 constexpr milliseconds kIdle{200};
 constexpr int kMaxLogPages = 8192;
+// What runs behind does so with every group, and this often when there are none.
+constexpr milliseconds kBehind{1};
+constexpr std::uint64_t kRepeatsDroppedAtOnce = 4096;
 constexpr std::uint64_t kReserveIds = 1 << 16;
 constexpr std::int64_t kFreePagesKept = 1024;
 
@@ -72,7 +75,7 @@ Result<void> Writer::open(const std::string& file, std::span<const char* const> 
 }
 
 Result<void> Writer::prepare() {
-  const std::pair<Statement*, const char*> all[] = {
+  auto done = database_.prepare_all({
       {&sql_.begin, "BEGIN IMMEDIATE"},
       {&sql_.commit, "COMMIT"},
       {&sql_.rollback, "ROLLBACK"},
@@ -92,42 +95,60 @@ Result<void> Writer::prepare() {
       {&sql_.put_value, "INSERT OR REPLACE INTO value VALUES (?1,?2,?3,?4)"},
       {&sql_.delete_value, "DELETE FROM value WHERE owner=?1 AND kind=?2 AND key=?3"},
       {&sql_.delete_kind, "DELETE FROM value WHERE owner=?1 AND kind=?2"},
-      {&sql_.append, "INSERT INTO message VALUES (?1,?2,?3,?4,1,?5,?6,?7)"},
-      {&sql_.delete_message, "DELETE FROM message WHERE id=?1"},
-      {&sql_.mark_sent, "UPDATE message SET session=?3, number=?4 WHERE id=?1 AND owner=?2"},
       {&sql_.reserve_ids, "UPDATE meta SET value=?1 WHERE name='ids_reserved'"},
-  };
-  for (const auto& [statement, text] : all) {
-    auto prepared = database_.prepare(text);
-    if (!prepared) return std::unexpected(std::move(prepared.error()));
-    *statement = std::move(*prepared);
-  }
-  return sessions_.prepare(database_);
+      {&sql_.add_repeat, "INSERT OR REPLACE INTO repeat VALUES (?1,?2,?3)"},
+      {&sql_.drop_repeats, "DELETE FROM repeat WHERE id<?1"},
+  });
+  return done ? sessions_.prepare(database_) : done;
 }
 
+// The tails: those that are listed, and beyond the mark what the log itself says.
 Result<void> Writer::fill_tails() {
   const auto reserved = database_.integer("SELECT value FROM meta WHERE name='ids_reserved'");
   if (!reserved) return std::unexpected(reserved.error());
   if (*reserved < 0)
     return fail(Errc::corrupt, fmt::format("{} has a negative message id.", database_.file()));
+  for (const char* end : {"min", "max"}) {
+    const auto id = database_.integer(fmt::format("SELECT coalesce({}(id),1) FROM message", end));
+    if (!id) return std::unexpected(id.error());
+    if (*id < 1 || *id > std::max(*reserved, std::int64_t{1}))
+      return fail(
+          Errc::corrupt,
+          fmt::format("{} has a message with the id {}, which was never given; restore it from a copy.",
+                      database_.file(), *id));
+  }
   reserved_ = static_cast<std::uint64_t>(*reserved);
   next_id_ = reserved_ + 1;
 
-  auto scan =
-      database_.prepare("SELECT id, owner, length(stanza) FROM message WHERE undelivered=1 ORDER BY id");
+  if (auto done = messages_.open(database_); !done) return done;
+  if (auto done = index_.open(database_); !done) return done;
+  const auto mark = static_cast<std::int64_t>(index_.mark());
+  if (auto done = database_.execute(fmt::format("DELETE FROM tail WHERE id>{}", mark)); !done) return done;
+  for (const char* which : {"tail t JOIN message m ON m.id=t.id", "message m"}) {
+    auto scan = database_.prepare(
+        fmt::format("SELECT m.id, p.jid, length(m.stanza) FROM {} JOIN party p ON p.number=m.owner "
+                    "WHERE m.undelivered=1 AND m.id{}{} ORDER BY m.id",
+                    which, *which == 't' ? "<=" : ">", mark));
+    if (!scan) return std::unexpected(std::move(scan.error()));
+    for (;;) {
+      const auto row = scan->step();
+      if (!row) return std::unexpected(row.error());
+      if (!*row) break;
+      tails_.apply({TailChange::Kind::append, static_cast<std::uint32_t>(scan->integer(2)),
+                    static_cast<std::uint64_t>(scan->integer(0)), scan->bytes(1)});
+    }
+  }
+  return fill_repeats();
+}
+
+Result<void> Writer::fill_repeats() {
+  auto scan = database_.prepare("SELECT id, stamp_ms, hash FROM repeat ORDER BY id");
   if (!scan) return std::unexpected(std::move(scan.error()));
   for (;;) {
     const auto row = scan->step();
     if (!row) return std::unexpected(row.error());
     if (!*row) return {};
-    const auto id = static_cast<std::uint64_t>(scan->integer(0));
-    if (id == 0 || id > reserved_)
-      return fail(Errc::corrupt,
-                  fmt::format("{} has a message with the id {}, which was never given; restore it from a "
-                              "copy.",
-                              database_.file(), scan->integer(0)));
-    tails_.apply(
-        {TailChange::Kind::append, static_cast<std::uint32_t>(scan->integer(2)), id, scan->bytes(1)});
+    repeats_.add(scan->string(2), static_cast<std::uint64_t>(scan->integer(0)), scan->integer(1));
   }
 }
 
@@ -162,6 +183,8 @@ void Writer::close() {
   if (thread_.joinable()) thread_.join();
   sql_ = {};
   sessions_ = {};
+  messages_ = {};
+  index_.close();
   database_.close();
 }
 
@@ -169,7 +192,9 @@ Writer::Group Writer::next_group() {
   std::unique_lock lock(mutex_);
   waiting_ = true;
   const auto something = [this] { return !queue_.empty() || closing_; };
-  if (log_pages_ == 0) {
+  if (index_.busy()) {
+    wake_.wait_for(lock, kBehind, something);
+  } else if (log_pages_ == 0) {
     wake_.wait(lock, something);
   } else {
     wake_.wait_for(lock, kIdle, something);
@@ -209,29 +234,48 @@ void Writer::write_group(Group& group) {
   gone_ids_.clear();
   new_ids_.clear();
   changes_indexed_ = 0;
+  repeats_added_ = 0;
   const auto reserved = reserved_;
 
   if (auto written = write_all(group); !written) {
     log::error("storage: {} writes failed: {}", group.size(), written.error().message);
-    // After some failures SQLite has rolled back by itself.
-    if (sqlite3_get_autocommit(database_.raw()) == 0)
-      if (auto undone = sql_.rollback.run(); !undone) log::error("storage: {}", undone.error().message);
+    undo();
     reserved_ = reserved;
-    sessions_.rolled_back();
     for (auto& request : group) request.result = std::unexpected(written.error());
     return;
   }
   transactions_.fetch_add(1, std::memory_order_relaxed);
   for (const auto& change : changes_) tails_.apply(change);
+  index_.committed(next_id_ - 1);
+  messages_.committed();
+}
+
+void Writer::undo() {
+  // After some failures SQLite has rolled back by itself.
+  if (database_.in_transaction())
+    if (auto undone = sql_.rollback.run(); !undone) log::error("storage: {}", undone.error().message);
+  sessions_.rolled_back();
+  index_.rolled_back();
+  messages_.rolled_back();
+  repeats_.undo(repeats_added_);
 }
 
 Result<void> Writer::write_all(Group& group) {
   if (auto done = sql_.begin.run(); !done) return done;
   for (auto& request : group)
     if (auto done = write_batch(request); !done) return done;
-  if (auto done = delete_gone(); !done) return done;
+  if (auto done = release_gone(); !done) return done;
   if (auto done = sessions_.flush(); !done) return done;
   if (auto done = reserve_ids(); !done) return done;
+  if (auto done = drop_repeats(); !done) return done;
+  if (auto done = index_.step(); !done) return done;
+  return sql_.commit.run();
+}
+
+// When there is no group to go along with.
+Result<void> Writer::step_behind() {
+  if (auto done = sql_.begin.run(); !done) return done;
+  if (auto done = index_.step(); !done) return done;
   return sql_.commit.run();
 }
 
@@ -291,6 +335,7 @@ Result<void> Writer::write(const SetLastSeen& set, Committed& /*committed*/) {
 Result<void> Writer::write(const DeleteAccount& gone, Committed& /*committed*/) {
   doom(gone.jid, std::numeric_limits<std::uint64_t>::max());
   changes_.push_back({TailChange::Kind::remove_all, 0, 0, gone.jid});
+  if (auto done = index_.forget(gone.jid, next_id_); !done) return done;
   if (auto done = sql_.delete_owner.bind(1, gone.jid).run(); !done) return done;
   return sql_.delete_account.bind(1, gone.jid).run();
 }
@@ -309,22 +354,31 @@ Result<void> Writer::write(const DeleteKind& gone, Committed& /*committed*/) {
 
 Result<void> Writer::write(const Append& append, Committed& committed) {
   const auto& message = append.message;
+  if (!append.fingerprint.empty()) {
+    if (const auto earlier = repeats_.find(append.fingerprint, message.stamp_ms)) {
+      committed.repeats.push_back(committed.appended.size());
+      committed.appended.push_back(*earlier);
+      return {};
+    }
+  }
   const std::uint64_t id = next_id_++;
   committed.appended.push_back(id);
-  if (!message.undelivered) return {};
-  changes_.push_back(
-      {TailChange::Kind::append, static_cast<std::uint32_t>(message.stanza.size()), id, message.owner});
-  return sql_.append.bind(1, static_cast<std::int64_t>(id))
-      .bind(2, message.owner)
-      .bind(3, message.peer)
-      .bind(4, message.stamp_ms)
-      .bind(5, static_cast<std::int64_t>(message.session))
-      .bind(6, std::int64_t{message.number})
-      .bind_blob(7, message.stanza)
-      .run();
+  if (!append.fingerprint.empty()) {
+    repeats_.add(append.fingerprint, id, message.stamp_ms);
+    ++repeats_added_;
+    auto added = sql_.add_repeat.bind(1, static_cast<std::int64_t>(id))
+                     .bind(2, message.stamp_ms)
+                     .bind_blob(3, append.fingerprint)
+                     .run();
+    if (!added) return added;
+  }
+  if (message.undelivered)
+    changes_.push_back(
+        {TailChange::Kind::append, static_cast<std::uint32_t>(message.stanza.size()), id, message.owner});
+  if (!message.undelivered && !append.for_owner && !append.for_peer) return {};
+  return messages_.append(id, append);
 }
 
-// A delivered message has no reader until there is an archive to page through: its row goes.
 Result<void> Writer::write(const MarkDelivered& mark, Committed& /*committed*/) {
   doom(mark.owner, mark.up_to);
   changes_.push_back({TailChange::Kind::remove_up_to, 0, mark.up_to, mark.owner});
@@ -341,13 +395,9 @@ Result<void> Writer::write(const MarkOneDelivered& mark, Committed& /*committed*
   return {};
 }
 
-// A row that this group takes away as well goes after this, with all others.
+// What this group delivers as well is still undelivered here, and no more at the end.
 Result<void> Writer::write(const MarkSent& mark, Committed& /*committed*/) {
-  return sql_.mark_sent.bind(1, static_cast<std::int64_t>(mark.id))
-      .bind(2, mark.owner)
-      .bind(3, static_cast<std::int64_t>(mark.session))
-      .bind(4, std::int64_t{mark.number})
-      .run();
+  return messages_.mark_sent(mark);
 }
 
 Result<void> Writer::write(const Receive& receive, Committed& /*committed*/) {
@@ -360,7 +410,13 @@ Result<void> Writer::write(const ForgetSession& gone, Committed& /*committed*/) 
   return sessions_.forget(gone.session);
 }
 
-// Notes the rows of a tail up to an id for deletion, those of this group too. The index still has what
+Result<void> Writer::write(const ReplaceStanza& replace, Committed& /*committed*/) {
+  return messages_.replace(replace);
+}
+
+Result<void> Writer::write(const Expire& expire, Committed& /*committed*/) { return index_.expire(expire); }
+
+// Notes the messages of a tail up to an id as delivered, those of this group too. The index still has what
 // earlier writes of the group removed; an id that is noted twice does no harm.
 void Writer::doom(std::string_view owner, std::uint64_t up_to) {
   tails_.collect(owner, 0, up_to, std::numeric_limits<std::size_t>::max(), gone_ids_);
@@ -378,12 +434,19 @@ void Writer::index_new_appends() {
 }
 
 // Sorted, since rows that lie together share pages, and dirty pages are what a write costs.
-Result<void> Writer::delete_gone() {
+Result<void> Writer::release_gone() {
   std::ranges::sort(gone_ids_);
   gone_ids_.erase(std::ranges::unique(gone_ids_).begin(), gone_ids_.end());
   for (const auto id : gone_ids_)
-    if (auto done = sql_.delete_message.bind(1, static_cast<std::int64_t>(id)).run(); !done) return done;
+    if (auto done = messages_.release(id); !done) return done;
   return {};
+}
+
+// Now and then, since forgotten ones do no harm.
+Result<void> Writer::drop_repeats() {
+  if (repeats_.forgotten_below() < repeats_dropped_ + kRepeatsDroppedAtOnce) return {};
+  repeats_dropped_ = repeats_.forgotten_below();
+  return sql_.drop_repeats.bind(1, static_cast<std::int64_t>(repeats_dropped_)).run();
 }
 
 // Ids are reserved by the thousands: a mark that is written now and then is all it takes for none to be given
@@ -436,6 +499,17 @@ void Writer::checkpoint() {
 // When nobody writes: the log goes into the database, and pages that have become free go back to the disk,
 // some at a time.
 void Writer::tidy() {
+  if (index_.busy()) {
+    repeats_added_ = 0;
+    if (auto done = step_behind(); done) {
+      index_.committed(next_id_ - 1);
+      messages_.committed();
+    } else {
+      log::error("storage: {}", done.error().message);
+      undo();
+    }
+    return;
+  }
   if (log_pages_ == 0) return;
   checkpoint();
   const auto free = database_.integer("PRAGMA freelist_count");

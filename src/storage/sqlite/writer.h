@@ -9,6 +9,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "storage/repeat_window.h"
+#include "storage/sqlite/archive_index.h"
 #include "storage/sqlite/database.h"
 #include "storage/sqlite/session_table.h"
 #include "storage/sqlite/tail_index.h"
@@ -20,7 +22,7 @@ class Writer {
  public:
   using Resolver = Completion<Result<Committed>>::Resolver;
 
-  explicit Writer(TailIndex& tails) : tails_(tails) {}
+  Writer(TailIndex& tails, RecentArchive& recent) : tails_(tails), index_(messages_, recent) {}
   ~Writer() { close(); }
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
@@ -52,7 +54,7 @@ class Writer {
 
   struct Statements {
     Statement begin, commit, rollback, has_account, put_account, set_keys, set_last_seen, delete_account,
-        delete_owner, put_value, delete_value, delete_kind, append, delete_message, mark_sent, reserve_ids;
+        delete_owner, put_value, delete_value, delete_kind, reserve_ids, add_repeat, drop_repeats;
   };
 
   Result<void> prepare();
@@ -78,7 +80,13 @@ class Writer {
   Result<void> write(const Receive& receive, Committed& committed);
   Result<void> write(const Sent& sent, Committed& committed);
   Result<void> write(const ForgetSession& gone, Committed& committed);
-  Result<void> delete_gone();
+  Result<void> write(const ReplaceStanza& replace, Committed& committed);
+  Result<void> write(const Expire& expire, Committed& committed);
+  Result<void> fill_repeats();
+  Result<void> drop_repeats();
+  Result<void> step_behind();
+  void undo();
+  Result<void> release_gone();
   Result<void> reserve_ids();
   void doom(std::string_view owner, std::uint64_t up_to);
   void index_new_appends();
@@ -90,6 +98,9 @@ class Writer {
   Database database_;
   Statements sql_;
   SessionTable sessions_;
+  MessageTable messages_;
+  ArchiveIndex index_;
+  RepeatWindow repeats_;
 
   // Of the thread alone.
   std::uint64_t next_id_ = 1;
@@ -97,11 +108,13 @@ class Writer {
   int log_pages_ = 0;                    // in the write-ahead log and not yet in the database
   bool crowded_ = false;                 // the last group had more than one batch
   std::vector<TailChange> changes_;      // of this group, for the index once it is committed
-  std::vector<std::uint64_t> gone_ids_;  // rows that this group deletes
+  std::vector<std::uint64_t> gone_ids_;  // messages that leave their tails with this group
   // Ids that this group has appended, by owner, from the first changes_; made only for groups that also
   // remove.
   std::unordered_map<std::string_view, std::vector<std::uint64_t>> new_ids_;
   std::size_t changes_indexed_ = 0;
+  std::size_t repeats_added_ = 0;      // by this group
+  std::uint64_t repeats_dropped_ = 0;  // the table `repeat` has none below this id
 
   std::atomic<std::uint64_t> transactions_ = 0;
 
