@@ -7,7 +7,7 @@
 namespace starling::storage::sqlite {
 namespace {
 
-constexpr std::size_t kRun = std::size_t{1} << 16;  // entries and undelivered messages that make a run
+constexpr std::size_t kRun = std::size_t{1} << 17;  // entries and undelivered messages that make a run
 constexpr std::size_t kIndexedAtOnce = 2000;
 constexpr std::size_t kSweptAtOnce = 200;
 

@@ -41,7 +41,7 @@ PRAGMA secure_delete=OFF;
 PRAGMA cache_size=-1024;
 )sql";
 // A limit that fills by use.
-constexpr const char* kWorkingCache = "PRAGMA cache_size=-32768";
+constexpr const char* kWorkingCache = "PRAGMA cache_size=-65536";
 
 int note_log_pages(void* pages, sqlite3* /*database*/, const char* /*name*/, int in_log) {
   *static_cast<int*>(pages) = in_log;
