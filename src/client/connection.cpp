@@ -17,6 +17,13 @@ bool is_of_the_negotiation(StreamCondition condition) {
          condition == StreamCondition::undefined_condition || condition == StreamCondition::not_authorized;
 }
 
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kWhiteSpace = " \t\r\n";
+  const auto first = text.find_first_not_of(kWhiteSpace);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kWhiteSpace) + 1 - first);
+}
+
 Ended of_failure(const stream::Failed& failed) {
   const StreamError& error = failed.error;
   const auto condition = to_string(error.condition);
@@ -26,7 +33,7 @@ Ended of_failure(const stream::Failed& failed) {
     ended.text = error.text.empty()
                      ? fmt::format("the server ended the stream: {}", condition)
                      : fmt::format("the server ended the stream: {} ({})", condition, error.text);
-    if (error.condition == StreamCondition::see_other_host) ended.other_host = error.text;
+    if (error.condition == StreamCondition::see_other_host) ended.other_host = trimmed(error.text);
   } else {
     ended.why = Ended::Why::could_not_connect;
     ended.text = error.text;
@@ -177,10 +184,9 @@ bool Connection::handle(stream::Event event, std::string_view& input) {
 
 void Connection::start_handshake() {
   if (!tls_) return end(Ended::Why::could_not_connect, "TLS is asked for and is switched off here");
-  const auto name =
-      tls_name_.empty() ? domain_to_ascii(settings_.jid.domain()) : Result<std::string>(tls_name_);
-  if (!name) return end(Ended::Why::could_not_connect, name.error().message);
-  if (auto begun = stream_->start_tls_client(tls_, *name); !begun)
+  const auto domain = domain_to_ascii(settings_.jid.domain());
+  if (!domain) return end(Ended::Why::could_not_connect, domain.error().message);
+  if (auto begun = stream_->start_tls_client(tls_, *domain, tls_name_); !begun)
     return end(Ended::Why::could_not_connect, begun.error().message);
   awaiting_tls_ = true;
   if (stream_->tls() != nullptr) tls_through();  // a stream that is through at once

@@ -16,7 +16,7 @@ namespace starling::client {
 struct Dialled {
   std::unique_ptr<net::ByteStream> stream;
   bool direct_tls = false;
-  std::string tls_name{};  // what its certificate proves in place of our domain; mostly empty
+  std::string tls_name{};  // net::Target::tls_name: what its certificate may prove beside our domain
 };
 
 class Connection final : public net::ByteStream::Handler, public std::enable_shared_from_this<Connection> {

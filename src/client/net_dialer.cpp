@@ -12,29 +12,33 @@
 namespace starling::client {
 namespace {
 
-constexpr std::uint16_t kPort = 5222, kDirectTlsPort = 5223;
+// Where to look: a domain (A-labels), or past its DNS records.
+struct Place {
+  std::string domain;
+  std::optional<net::Target> target{};
+};
 
 class NetDialer final : public Dialer {
  public:
-  NetDialer(net::Reactor& reactor, std::unique_ptr<net::Resolver> resolver, std::string domain,
-            std::optional<net::Target> target, std::string ca_file, net::Observer observer)
+  // `host_meta`: how it is asked for, if it is.
+  NetDialer(net::Reactor& reactor, std::unique_ptr<net::Resolver> resolver, Place place,
+            std::optional<net::HostMetaOptions> host_meta, net::Observer observer)
       : reactor_(reactor),
         resolver_(std::move(resolver)),
-        domain_(std::move(domain)),
-        target_(std::move(target)),
-        ca_file_(std::move(ca_file)),
+        place_(std::move(place)),
+        host_meta_(std::move(host_meta)),
         observer_([this, tell = std::move(observer)](net::Step step, std::string_view line) {
-          dns_failed_ = dns_failed_ || step == net::Step::warning;
+          dns_failed_ = dns_failed_ || step == net::Step::dns_failed;
           tell(step, line);
         }) {}
 
   Task<Result<Dialled>> next() override {
     if (!connector_) {
       std::vector<net::Target> targets;
-      if (target_) {
-        targets.push_back(*target_);
+      if (place_.target) {
+        targets.push_back(*place_.target);
       } else {
-        auto found = co_await net::find_targets(*resolver_, domain_, net::Service::client, observer_);
+        auto found = co_await net::find_targets(*resolver_, place_.domain, net::Service::client, observer_);
         if (!found) co_return std::unexpected(std::move(found.error()));
         targets = *std::move(found);
       }
@@ -42,11 +46,11 @@ class NetDialer final : public Dialer {
     }
     auto connected = co_await connector_->next();
     // The last resort (XEP-0156 2.2), once; without name servers nobody finds a web server either.
-    if (!connected && !target_ && !pool_ && !dns_failed_) {
+    if (!connected && host_meta_ && !pool_ && !dns_failed_) {
       pool_.emplace(1, 1);
-      observer_(net::Step::dns, "Asking host-meta of " + domain_ + ".");
-      const auto meta = co_await net::host_meta(*resolver_, *pool_, domain_, net::Service::client,
-                                                payload::read_xrd, {.ca_file = ca_file_});
+      observer_(net::Step::dns, "Asking host-meta of " + place_.domain + ".");
+      const auto meta = co_await net::host_meta(*resolver_, *pool_, place_.domain, net::Service::client,
+                                                payload::read_xrd, *host_meta_);
       if (meta && !meta->targets.empty()) {
         connector_.emplace(reactor_, *resolver_, meta->targets, observer_);
         connected = co_await connector_->next();
@@ -61,9 +65,8 @@ class NetDialer final : public Dialer {
  private:
   net::Reactor& reactor_;
   std::unique_ptr<net::Resolver> resolver_;
-  std::string domain_;                 // A-labels
-  std::optional<net::Target> target_;  // past DNS records
-  std::string ca_file_;
+  Place place_;
+  std::optional<net::HostMetaOptions> host_meta_;
   bool dns_failed_ = false;
   net::Observer observer_;
   std::optional<net::WorkerPool> pool_;  // for host-meta, once it was asked for
@@ -72,6 +75,7 @@ class NetDialer final : public Dialer {
 
 Trace kind_of(net::Step step) {
   switch (step) {
+    case net::Step::dns_failed:
     case net::Step::warning:
       return Trace::warning;
     case net::Step::dns:
@@ -82,36 +86,36 @@ Trace kind_of(net::Step step) {
   return Trace::info;
 }
 
-// "host:port", or a host alone (see-other-host allows it; so does a person in a hurry).
-Result<net::Target> parse_place(const std::string& place, bool direct_tls) {
-  auto endpoint = net::Endpoint::parse(place);
-  if (!endpoint) {
-    const auto port = direct_tls ? kDirectTlsPort : kPort;
-    endpoint = net::Endpoint::parse(place + ':' + std::to_string(port));
-  }
-  if (!endpoint) return std::unexpected(endpoint.error());
-  return net::Target{.host = endpoint->host, .port = endpoint->port, .direct_tls = direct_tls};
+Result<Place> parse_place(const std::string& host, const Options& options) {
+  if (const auto endpoint = net::Endpoint::parse(host))
+    return Place{.domain = endpoint->host,
+                 .target = net::Target{.host = endpoint->host,
+                                       .port = endpoint->port,
+                                       .direct_tls = options.direct_tls,
+                                       .tls_name = {}}};
+  const auto domain = host.empty() ? Result<std::string>(options.jid.domain()) : prepare_domain(host);
+  if (!domain) return fail(Errc::invalid, fmt::format("'{}' is no host:port and no host", host));
+  auto ascii = domain_to_ascii(*domain);
+  if (!ascii) return std::unexpected(std::move(ascii.error()));
+  return Place{.domain = *std::move(ascii)};
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Dialer>> make_net_dialer(net::Reactor& reactor, const Options& options,
-                                                std::string host, Tracer trace) {
+                                                std::string host, Tracer trace, std::string host_meta_at) {
   auto resolver = net::Resolver::make(reactor, {.server = options.dns_server});
   if (!resolver) return std::unexpected(resolver.error());
-  auto domain = domain_to_ascii(options.jid.domain());
-  if (!domain) return std::unexpected(domain.error());
-  std::optional<net::Target> target;
-  if (!host.empty()) {
-    auto place = parse_place(host, options.direct_tls);
-    if (!place) return std::unexpected(place.error());
-    target = *std::move(place);
-  }
+  auto place = parse_place(host, options);
+  if (!place) return std::unexpected(place.error());
+  std::optional<net::HostMetaOptions> host_meta;
+  if (host.empty())
+    host_meta = net::HostMetaOptions{.ca_file = options.ca_file, .connect_to = std::move(host_meta_at)};
   auto observer = [trace = std::move(trace)](net::Step step, std::string_view line) {
     trace(kind_of(step), line);
   };
-  return std::make_unique<NetDialer>(reactor, *std::move(resolver), *std::move(domain), std::move(target),
-                                     options.ca_file, std::move(observer));
+  return std::make_unique<NetDialer>(reactor, *std::move(resolver), *std::move(place), std::move(host_meta),
+                                     std::move(observer));
 }
 
 }  // namespace starling::client

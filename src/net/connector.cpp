@@ -130,7 +130,7 @@ class Race {
       auto& waiting = six ? sixes_ : fours_;
       waiting.insert(waiting.end(), found->begin(), found->end());
     } else if (found.error().code != Errc::not_found) {
-      complain(found.error().message);
+      complain(Step::dns_failed, found.error().message);
     }
     // An A answer that comes first gives the other one a moment (RFC 8305 3).
     if (!six && lookups_under_way_ > 0 && !fours_.empty()) {
@@ -194,10 +194,10 @@ class Race {
   }
 
   void complain_of(const Attempt& attempt, int error) {
-    complain(fmt::format("{}: {}", attempt.endpoint().text(), socket_error(error)));
+    complain(Step::warning, fmt::format("{}: {}", attempt.endpoint().text(), socket_error(error)));
   }
-  void complain(std::string line) {
-    tell(Step::warning, line);
+  void complain(Step step, std::string line) {
+    tell(step, line);
     failures_.push_back(std::move(line));
   }
   void tell(Step step, std::string_view line) {

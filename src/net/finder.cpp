@@ -30,7 +30,7 @@ Task<Lookup> look_up(Resolver& resolver, std::string name, bool direct_tls, Obse
   Lookup lookup;
   if (!records) {
     lookup.failed = records.error().code != Errc::not_found;
-    if (lookup.failed) tell(observer, Step::warning, records.error().message);
+    if (lookup.failed) tell(observer, Step::dns_failed, records.error().message);
     co_return lookup;
   }
   for (const SrvRecord& record : *records) {

@@ -25,8 +25,9 @@ struct Target {
 };
 
 // Told what is being done, for a log that a person reads: "Querying example.org for AAAA records.",
-// "Connecting to 127.0.1.1:5222". May be empty.
-enum class Step { dns, connecting, warning };
+// "Connecting to 127.0.1.1:5222". A lookup that failed says `dns_failed`: nobody knows what there is. May be
+// empty.
+enum class Step { dns, dns_failed, connecting, warning };
 using Observer = std::function<void(Step, std::string_view line)>;
 
 // A target as its record ranks it (RFC 2782, XEP-0487 2.1).

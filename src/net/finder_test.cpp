@@ -120,7 +120,7 @@ struct FinderTest : ::testing::Test {
     warnings.clear();
     return await_on(reactor, [&] {
       return find_targets(*resolver, domain, service, [&](Step step, std::string_view line) {
-        (step == Step::warning ? warnings : asked).emplace_back(line);
+        (step == Step::dns ? asked : warnings).emplace_back(line);
       });
     });
   }

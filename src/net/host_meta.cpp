@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include <curl/curl.h>
@@ -99,23 +100,49 @@ class WithoutSigpipe {
   bool was_pending_ = false;
 };
 
+// Ends a worker's fetch at once, from another thread.
+class Interrupt {
+ public:
+  void raise() {
+    const std::lock_guard lock(mutex_);
+    raised_ = true;
+    if (multi_ != nullptr) curl_multi_wakeup(multi_);
+  }
+  [[nodiscard]] bool raised() const { return raised_; }
+  void attach(CURLM* multi) {  // what the worker waits in; null before it goes away
+    const std::lock_guard lock(mutex_);
+    multi_ = multi;
+  }
+
+ private:
+  std::mutex mutex_;
+  CURLM* multi_ = nullptr;
+  std::atomic<bool> raised_ = false;
+};
+
 // One transfer handle, so that the second document comes over the first one's connection. Blocking: a
 // worker's.
 class Https {
  public:
   Https(const HostMetaOptions& options, const std::vector<std::string>& addresses, const std::string& domain,
-        const std::atomic<bool>& abandoned)
-      : abandoned_(abandoned),
+        Interrupt& interrupt)
+      : interrupt_(interrupt),
         deadline_(std::chrono::steady_clock::now() + options.timeout),
         ca_file_(options.ca_file) {
     static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
-    if (ready == CURLE_OK) handle_.reset(curl_easy_init());
+    if (ready == CURLE_OK) multi_.reset(curl_multi_init());
+    if (multi_) handle_.reset(curl_easy_init());
+    interrupt_.attach(multi_.get());
     if (!options.connect_to.empty())
       connect_to_.reset(curl_slist_append(nullptr, ("::" + options.connect_to).c_str()));
     else
       resolve_.reset(
           curl_slist_append(nullptr, fmt::format("{}:443:{}", domain, fmt::join(addresses, ",")).c_str()));
   }
+
+  ~Https() { interrupt_.attach(nullptr); }
+  Https(const Https&) = delete;
+  Https& operator=(const Https&) = delete;
 
   // Errc::not_found: the server has no such document for us.
   Result<std::string> get(const std::string& url) {
@@ -137,13 +164,10 @@ class Https {
     curl_easy_setopt(handle, CURLOPT_MAXFILESIZE, static_cast<long>(kMaxDocument));
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &Https::take);
     curl_easy_setopt(handle, CURLOPT_WRITEDATA, this);
-    curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, &Https::look_around);
-    curl_easy_setopt(handle, CURLOPT_XFERINFODATA, this);
     if (!ca_file_.empty()) curl_easy_setopt(handle, CURLOPT_CAINFO, ca_file_.c_str());
     if (connect_to_) curl_easy_setopt(handle, CURLOPT_CONNECT_TO, connect_to_.get());
     if (resolve_) curl_easy_setopt(handle, CURLOPT_RESOLVE, resolve_.get());
-    const CURLcode outcome = curl_easy_perform(handle);
+    const CURLcode outcome = perform();
     long status = 0;
     curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
     if (outcome == CURLE_HTTP_RETURNED_ERROR || (outcome == CURLE_OK && status != 200))
@@ -160,30 +184,47 @@ class Https {
     body.append(bytes, count);
     return count;
   }
-  static int look_around(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-    return static_cast<Https*>(self)->abandoned_ ? 1 : 0;
+  // curl_easy_perform(), but for the interrupt.
+  CURLcode perform() {
+    CURLcode outcome = CURLE_ABORTED_BY_CALLBACK;
+    if (curl_multi_add_handle(multi_.get(), handle_.get()) != CURLM_OK) return CURLE_FAILED_INIT;
+    int under_way = 1, left = 0;
+    while (under_way > 0 && !interrupt_.raised()) {
+      if (curl_multi_perform(multi_.get(), &under_way) != CURLM_OK) break;
+      while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left))
+        if (message->msg == CURLMSG_DONE) outcome = message->data.result;
+      if (under_way > 0) curl_multi_poll(multi_.get(), nullptr, 0, kMostWait, nullptr);
+    }
+    curl_multi_remove_handle(multi_.get(), handle_.get());
+    return outcome;
   }
 
+  struct FreeMulti {
+    void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
+  };
   struct FreeHandle {
     void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
   };
   struct FreeList {
     void operator()(curl_slist* list) const { curl_slist_free_all(list); }
   };
-  const std::atomic<bool>& abandoned_;
+  static constexpr int kMostWait = 60'000;  // milliseconds; it knows its own deadlines
+
+  Interrupt& interrupt_;
   SteadyTime deadline_;
   std::string ca_file_;
   std::string body_;
   std::unique_ptr<curl_slist, FreeList> connect_to_;
   std::unique_ptr<curl_slist, FreeList> resolve_;
+  std::unique_ptr<CURLM, FreeMulti> multi_;
   std::unique_ptr<CURL, FreeHandle> handle_;
 };
 
 Result<HostMeta> fetch(const std::string& domain, Service service, ReadXrd read_xrd,
                        const HostMetaOptions& options, const std::vector<std::string>& addresses,
-                       const std::atomic<bool>& abandoned) {
+                       Interrupt& interrupt) {
   const WithoutSigpipe without_sigpipe;
-  Https https(options, addresses, domain, abandoned);
+  Https https(options, addresses, domain, interrupt);
   const std::string base = fmt::format("https://{}/.well-known/host-meta", domain);
   const auto json = https.get(base + ".json");
   if (json) {
@@ -255,14 +296,18 @@ Task<Result<HostMeta>> host_meta(Resolver& resolver, WorkerPool& pool, std::stri
     if (four) addresses.insert(addresses.end(), four->begin(), four->end());
   }
 
-  // Set when this coroutine is destroyed.
+  // Ends the fetch when this coroutine is destroyed.
   struct Abandon {
-    std::shared_ptr<std::atomic<bool>> flag = std::make_shared<std::atomic<bool>>(false);
-    ~Abandon() { *flag = true; }
+    std::shared_ptr<Interrupt> interrupt = std::make_shared<Interrupt>();
+    Abandon() = default;
+    Abandon(const Abandon&) = delete;
+    Abandon& operator=(const Abandon&) = delete;
+    ~Abandon() { interrupt->raise(); }
   };
   const Abandon abandon;
-  auto fetched = co_await pool.run(
-      [=, flag = abandon.flag] { return fetch(domain, service, read_xrd, options, addresses, *flag); });
+  auto fetched = co_await pool.run([=, interrupt = abandon.interrupt] {
+    return fetch(domain, service, read_xrd, options, addresses, *interrupt);
+  });
   if (!fetched) co_return fail(Errc::unavailable, "too much is going on to fetch a host-meta");
   co_return std::move(*fetched);
 }

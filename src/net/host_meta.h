@@ -40,7 +40,8 @@ struct HostMetaOptions {
 
 // Asks for host-meta.json, then for the XML form. Errc::not_found: there is none, or nothing of XMPP in it,
 // or the name cannot have one (an address, localhost, a single label); unavailable: it could not be fetched;
-// invalid: it cannot be read. The resolver and the pool outlive the Task; destroying the Task ends the fetch.
+// invalid: it cannot be read. The resolver and the pool outlive the Task; destroying the Task ends the fetch
+// at once.
 Task<Result<HostMeta>> host_meta(Resolver& resolver, WorkerPool& pool, std::string domain, Service service,
                                  ReadXrd read_xrd, HostMetaOptions options = {});
 
