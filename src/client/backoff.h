@@ -1,6 +1,6 @@
 #pragma once
-// How long to wait before the next attempt to connect: doubled after each failure, moved by chance so that a
-// million clients do not come back in the same second, and capped. Internal to this room.
+// How long to wait before the next attempt to connect: doubled after each failure up to a cap, and moved by
+// chance, so that a million clients do not come back in the same second. Internal to this room.
 #include <algorithm>
 #include <random>
 
@@ -10,20 +10,22 @@ namespace starling::client {
 
 class Backoff {
  public:
-  Backoff(Milliseconds first, Milliseconds longest) : first_(first), longest_(longest), next_(first) {}
+  Backoff(Milliseconds first, Milliseconds longest) : longest_(longest), first_(std::min(first, longest)) {}
 
-  // From half to one and a half times the plain series, and never longer than the cap.
+  // From half to one and a half times the plain series, as far as that is below the cap: at the cap, from
+  // half of it.
   template <class Random>
   Milliseconds next(Random& random) {
     const Milliseconds plain = next_;
     next_ = std::min(next_ * 2, longest_);
-    std::uniform_int_distribution<Milliseconds::rep> spread(plain.count() / 2, plain.count() * 3 / 2);
-    return std::min(Milliseconds(spread(random)), longest_);
+    std::uniform_int_distribution<Milliseconds::rep> spread(plain.count() / 2,
+                                                            std::min(plain * 3 / 2, longest_).count());
+    return Milliseconds(spread(random));
   }
   void reset() { next_ = first_; }
 
  private:
-  Milliseconds first_, longest_, next_;
+  Milliseconds longest_, first_, next_ = first_;
 };
 
 }  // namespace starling::client

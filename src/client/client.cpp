@@ -56,6 +56,10 @@ int Client::descriptor() const { return static_cast<net::Reactor&>(core_->loop()
 void Client::turn() { static_cast<net::Reactor&>(core_->loop()).turn(Milliseconds{0}); }
 bool Client::ended() const { return core_->ended(); }
 void Client::post(Job job) { core_->loop().post(std::move(job)); }
+Loop::TimerId Client::run_after(Milliseconds delay, Job job) {
+  return core_->run_after(delay, std::move(job));
+}
+void Client::guarded(Job call) { core_->guarded(call); }
 Loop& Client::loop() const { return core_->loop(); }
 
 State Client::state() const { return core_->state(); }

@@ -105,8 +105,10 @@ class Client {
   Events& on;
 
   // --- life ---
-  void connect();  // begins; no effect if it has begun. After the end: once more.
-  void close();    // cleanly; also gives up connecting and waiting
+  // Begins; no effect if it has begun, nor before outcome() has thrown on what a handler threw. After the end
+  // (the last `disconnected` is after it): once more.
+  void connect();
+  void close();  // cleanly; also gives up connecting and waiting
   // Until the client has ended for good: after close(), or, without Options::reconnect, when the connection
   // is over. connect()s if nobody has.
   Ended run();
@@ -117,6 +119,9 @@ class Client {
   [[nodiscard]] bool ended() const;  // nothing will happen any more
   Ended outcome();                   // once ended(), for whoever called turn(): what run() returns or throws
   void post(Job job);                // runs it on the client's thread; any thread
+  // Runs it so much later, unless the client is destroyed first, and like a handler: what it throws ends the
+  // client. To be cancelled in loop().
+  Loop::TimerId run_after(Milliseconds delay, Job job);
   [[nodiscard]] Loop& loop() const;
 
   [[nodiscard]] State state() const;
@@ -160,17 +165,20 @@ class Client {
   // Once a session is over for good, closed or lost without a way back: what was known by it is void. Comes
   // before the event that tells.
   void on_session_over(std::move_only_function<void()> forget);
-  // Writes further content into every available presence that is broadcast (entity capabilities).
+  // Writes further content into every available presence that is sent, to all or to one (entity
+  // capabilities).
   void on_own_presence(std::move_only_function<void(xml::Writer&)> writer);
 
-  // For extensions: their own events, in the debug log like the core's, and lines of their own.
+  // For extensions: calls one of several that must all be called. What it throws ends the client.
+  void guarded(Job call);
+  // Their own events, in the debug log like the core's, and lines of their own.
   template <class... Args>
   void raise(Signal<Args...>& signal, std::type_identity_t<Args>... args) {
     trace_event(signal.name());
     signal.emit(std::forward<Args>(args)...);
   }
   void trace(Trace kind, std::string_view line) const;
-  [[nodiscard]] std::string next_id();  // unguessable and never used before
+  [[nodiscard]] std::string next_id();  // never used before, and no guess of who has seen none
 
  private:
   [[nodiscard]] Extension* find(std::type_index type) const;

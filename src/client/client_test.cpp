@@ -1,7 +1,5 @@
 #include "client/client.h"
 
-#include <cmath>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -135,188 +133,80 @@ TEST(Session, WhatAHandlerThrowsEndsTheClient) {
   EXPECT_THROW(bench.core->take_outcome(), std::runtime_error);
 }
 
-// --- places and attempts ---
-
-TEST(Attempt, GoesOnToTheNextPlace) {
+TEST(Session, WhatARequestsCallbackThrowsEndsTheClientToo) {
   Bench bench;
-  bench.places = 2;
-  bench.first_words = {"HTTP/1.1 400 Bad Request\r\n\r\n"};
   bench.log_in();
-  EXPECT_EQ(bench.client->state(), State::online);
-  EXPECT_EQ(bench.servers.size(), 2u);
-  EXPECT_FALSE(bench.saw("disconnected"));
-}
-
-TEST(Attempt, TellsTheFailureOfTheLastPlace) {
-  Bench bench;
-  bench.places = 1;
-  bench.first_words = {"HTTP/1.1 400 Bad Request\r\n\r\n"};
-  bench.in_turn([&] { bench.client->connect(); });
+  int answers = 0;
+  bench.in_turn([&] {
+    bench.client->request(Type::get, {}, "<q xmlns='x:y'/>").then([&](const auto&) {
+      ++answers;
+      throw std::runtime_error("no more");
+    });
+  });
+  bench.answer();
+  EXPECT_EQ(answers, 1);
   EXPECT_TRUE(bench.client->ended());
-  const auto ended = bench.core->take_outcome();
-  EXPECT_EQ(ended.why, Ended::Why::could_not_connect);
-  EXPECT_THAT(ended.text, HasSubstr("does not speak XMPP"));
+  EXPECT_THROW(bench.core->take_outcome(), std::runtime_error);
 }
 
-TEST(Attempt, FollowsSeeOtherHostButNotForEver) {
-  const std::string error =
-      "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0' "
-      "id='1' "
-      "from='example.org'><stream:error><see-other-host "
-      "xmlns='urn:ietf:params:xml:ns:xmpp-streams'>other.example:5223</see-other-host></stream:error></"
-      "stream:stream>";
-  {
-    Bench bench;
-    bench.first_words = {error};
-    bench.log_in();
-    EXPECT_EQ(bench.client->state(), State::online);
-    EXPECT_THAT(bench.hosts, ElementsAre("", "other.example:5223"));
-  }
-  Bench bench;
-  bench.first_words = {error, error, error, error, error};
-  bench.in_turn([&] { bench.client->connect(); });
-  EXPECT_TRUE(bench.client->ended());
-  EXPECT_EQ(bench.hosts.size(), 4u);
-}
-
-TEST(Attempt, HasALimitOfTime) {
-  {
-    Bench bench;
-    bench.never_connects = true;
-    bench.in_turn([&] { bench.client->connect(); });
-    bench.loop.advance(Milliseconds{29'999});
-    EXPECT_FALSE(bench.client->ended());
-    bench.loop.advance(Milliseconds{1});
-    EXPECT_EQ(bench.core->take_outcome().why, Ended::Why::timed_out);
-  }
-  Bench bench;
-  bench.on_server = [](FakeServer& server) { server.silent = true; };
-  bench.in_turn([&] { bench.client->connect(); });
-  bench.loop.advance(Milliseconds{30'000});
-  EXPECT_TRUE(bench.client->ended());
-  EXPECT_EQ(bench.core->take_outcome().why, Ended::Why::timed_out);
-}
-
-TEST(Attempt, CanBeGivenUp) {
+TEST(Session, WhatIsThrownAtItsEndHidesNothingOfIt) {
   Bench bench({.reconnect = true});
-  bench.never_connects = true;
-  bench.in_turn([&] { bench.client->connect(); });
-  bench.in_turn([&] { bench.client->close(); });
-  EXPECT_TRUE(bench.client->ended());
-  EXPECT_EQ(bench.core->take_outcome().why, Ended::Why::closed);
-  EXPECT_EQ(bench.loop.pending_timers(), 0u);
-}
-
-TEST(Attempt, DoesNotWaitForTheCloseOfAServerThatHasSaidNothing) {
-  Bench bench;
-  bench.on_server = [](FakeServer& server) { server.silent = true; };
-  bench.in_turn([&] { bench.client->connect(); });
-  bench.in_turn([&] { bench.client->close(); });
-  EXPECT_TRUE(bench.client->ended());
-  EXPECT_EQ(bench.core->take_outcome().why, Ended::Why::closed);
-}
-
-TEST(Reconnect, WaitsLongerEachTimeUpToACap) {  // R38
-  Bench bench({.reconnect = true, .first_wait = Milliseconds{1000}, .longest_wait = Milliseconds{20'000}});
-  bench.refusals = 10;
-  bench.in_turn([&] { bench.client->connect(); });
-  std::vector<double> waits;
-  for (int i = 0; i < 10; ++i) {
-    const auto& line = *std::find_if(bench.log.rbegin(), bench.log.rend(),
-                                     [](const std::string& text) { return text.starts_with("Waiting "); });
-    waits.push_back(std::stod(line.substr(8)));
-    const auto before = bench.dials;
-    bench.loop.advance(Milliseconds(std::lround(waits.back() * 1000) - 1));
-    EXPECT_EQ(bench.dials, before);
-    bench.loop.advance(Milliseconds{1});
-    EXPECT_EQ(bench.dials, before + 1);
-  }
-  double plain = 1;
-  for (const double wait : waits) {
-    EXPECT_GE(wait, plain / 2);
-    EXPECT_LE(wait, std::min(plain * 3 / 2, 20.0));
-    plain = std::min(plain * 2, 20.0);
-  }
-  EXPECT_EQ(bench.client->state(), State::online);
-}
-
-TEST(Reconnect, ComesBackAfterALostConnection) {
-  Bench bench({.reconnect = true});
+  int told = 0, forgotten = 0, ends = 0;
+  for (int i = 0; i < 2; ++i)
+    bench.client->on_session_over([&] {
+      ++forgotten;
+      throw std::runtime_error("later");
+    });
+  bench.client->on.disconnected([&](const Ended&) {
+    ++ends;
+    EXPECT_EQ(bench.client->state(), State::disconnected);
+  });
   bench.log_in();
+  bench.in_turn([&] {
+    for (int i = 0; i < 3; ++i)
+      bench.client->request(Type::get, {}, "<q xmlns='x:y'/>").then([&](const auto& answer) {
+        EXPECT_FALSE(answer.has_value());
+        EXPECT_EQ(bench.client->state(), State::disconnected);
+        if (++told == 1) throw std::invalid_argument("first");
+      });
+  });
   bench.in_turn([&] { bench.servers.back()->drop(); });
-  EXPECT_FALSE(bench.client->ended());
-  EXPECT_TRUE(bench.saw("disconnected"));
-  bench.loop.advance(Milliseconds{1500});
-  EXPECT_EQ(bench.servers.size(), 2u);
-  EXPECT_EQ(bench.client->state(), State::online);
-  EXPECT_EQ(std::ranges::count(bench.events, "session_start"), 2);
-}
-
-TEST(Reconnect, NotAfterAConflictOrARefusedLogin) {
-  {
-    Bench bench({.reconnect = true});
-    bench.log_in();
-    bench.in_turn([&] { bench.servers.back()->fail(StreamCondition::conflict); });
-    EXPECT_TRUE(bench.client->ended());
-  }
-  Bench bench({.password = "wrong", .reconnect = true});
-  bench.in_turn([&] { bench.client->connect(); });
+  EXPECT_EQ(told, 3);
+  EXPECT_EQ(forgotten, 2);
+  EXPECT_EQ(ends, 1);
   EXPECT_TRUE(bench.client->ended());
+  EXPECT_THROW(bench.core->take_outcome(), std::invalid_argument) << "the first of them";
 }
 
-TEST(Reconnect, AfterALoginThatFailedForAWhile) {
-  Bench bench({.reconnect = true});
-  bench.on_server = [](FakeServer& server) { server.refuse_with = sasl::Failure::temporary_auth_failure; };
-  bench.in_turn([&] { bench.client->connect(); });
-  EXPECT_FALSE(bench.client->ended());
-  bench.on_server = {};
-  bench.loop.advance(Milliseconds{1500});
-  EXPECT_EQ(bench.client->state(), State::online);
-}
-
-TEST(Reconnect, NeverFallsBackToShowingThePassword) {
-  Bench bench({.reconnect = true});
+TEST(Session, WhatATimersJobThrowsEndsTheClient) {
+  Bench bench;
   bench.log_in();
-  // The next server (or who is between) offers PLAIN alone.
-  bench.on_server = [](FakeServer& server) { server.only_plain(); };
-  bench.in_turn([&] { bench.servers.back()->drop(); });
-  bench.loop.advance(Milliseconds{1500});
-  ASSERT_EQ(bench.servers.size(), 2u);
-  EXPECT_EQ(bench.servers.back()->bytes.find("<auth"), std::string::npos);
-  EXPECT_NE(bench.client->state(), State::online);
-}
-
-// --- keeping it alive ---
-
-TEST(Keepalive, ASpaceWhenNothingWasSentForAWhile) {  // R31
-  Bench bench({.keepalive = Milliseconds{60'000}, .ping_after = Milliseconds{0}});
-  auto& server = bench.log_in();
-  server.bytes.clear();
-  bench.loop.advance(Milliseconds{59'000});
-  EXPECT_EQ(server.bytes, "");
-  bench.loop.advance(Milliseconds{1'000});
-  EXPECT_EQ(server.bytes, " ");
-  bench.loop.advance(Milliseconds{120'000});
-  EXPECT_EQ(server.bytes, "   ");
-  EXPECT_EQ(bench.logged("Whitespace Keepalive"), 3u);
-}
-
-TEST(Keepalive, APingAndThenTheEndOfADeadPeer) {  // R33
-  Bench bench({.keepalive = Milliseconds{0},
-               .ping_after = Milliseconds{60'000},
-               .ping_timeout = Milliseconds{20'000}});
-  auto& server = bench.log_in();
-  bench.loop.advance(Milliseconds{60'000});
-  ASSERT_EQ(server.stanzas.size(), 1u);
-  EXPECT_THAT(server.stanzas[0], HasSubstr("<ping xmlns='urn:xmpp:ping'/>"));
-  bench.server_sends(" ");  // anything is life
-  bench.loop.advance(Milliseconds{20'000});
-  EXPECT_EQ(bench.client->state(), State::online);
-  bench.loop.advance(Milliseconds{40'000});
-  EXPECT_EQ(server.stanzas.size(), 2u);
-  bench.loop.advance(Milliseconds{20'000});
+  bench.in_turn([&] {
+    bench.client
+        ->request(Type::get, jid("bob@example.org/a"), "<ping xmlns='urn:xmpp:ping'/>", Milliseconds{1000})
+        .then([](const auto&) { throw std::runtime_error("no more"); });
+  });
+  bench.loop.advance(Milliseconds{1000});
   EXPECT_TRUE(bench.client->ended());
-  EXPECT_EQ(bench.core->take_outcome().why, Ended::Why::lost);
+  EXPECT_THROW(bench.core->take_outcome(), std::runtime_error);
+
+  bench.log_in();
+  bench.client->run_after(Milliseconds{1000}, [] { throw std::runtime_error("no more"); });
+  bench.loop.advance(Milliseconds{1000});
+  EXPECT_TRUE(bench.client->ended());
+  EXPECT_THROW(bench.core->take_outcome(), std::runtime_error);
+}
+
+TEST(Session, ATimerOfAClientThatIsGoneDoesNothing) {
+  Bench bench;
+  bool fired = false;
+  bench.client->run_after(Milliseconds{1000}, [&] { fired = true; });
+  bench.loop.in_turn([&] {
+    bench.client.reset();
+    bench.core.reset();
+  });
+  bench.loop.advance(Milliseconds{1000});
+  EXPECT_FALSE(fired);
 }
 
 // --- requests ---
@@ -484,7 +374,62 @@ TEST(Inbound, AHandlerAnswersNowOrLaterButOnce) {
   EXPECT_THAT(server.stanzas.back(), HasSubstr("<iq to='bob@example.org/a' type='result' id='later'/>"));
 }
 
+TEST(Inbound, AHandlerMayTakeItsOwnPlace) {
+  Bench bench;
+  std::string log;
+  bench.client->on_request(Type::get, "q", "x:y", [&](const Stanza&, const Responder& respond) {
+    const std::string name = "a name that is too long to be kept in a small string";
+    for (int i = 0; i < 100; ++i)
+      bench.client->on_request(Type::get, "q", "x:y", [&log](const Stanza&, const Responder& later) {
+        log += "second ";
+        later.result();
+      });
+    log += name + ' ';
+    respond.result();
+  });
+  auto& server = bench.log_in();
+  for (int i = 0; i < 2; ++i)
+    bench.server_sends("<iq type='get' id='1' from='bob@example.org/a'><q xmlns='x:y'/></iq>");
+  EXPECT_EQ(log, "a name that is too long to be kept in a small string second ");
+  EXPECT_EQ(server.stanzas.size(), 2u);
+}
+
 // --- presence and messages ---
+
+TEST(PresenceEvents, OursHasGoneOutWhenTheEventSaysSo) {
+  Bench bench;
+  bench.client->on.session_start([&] { bench.client->send(Presence{}); });
+  bench.client->on.sent_presence([&] { bench.client->send(Presence{.show = "away"}); });
+  const auto& server = bench.log_in();
+  EXPECT_THAT(server.stanzas, ElementsAre("<presence/>", "<presence><show>away</show></presence>"));
+}
+
+TEST(PresenceEvents, WhatWritesIntoOursMayBringMore) {
+  Bench bench;
+  bench.client->on_own_presence([&](xml::Writer& writer) {
+    for (int i = 0; i < 100; ++i)
+      bench.client->on_own_presence([](xml::Writer& more) { more.open("y", "y:").close(); });
+    writer.open("x", "x:").close();
+  });
+  bench.client->on.session_start([&] { bench.client->send(Presence{}); });
+  EXPECT_THAT(bench.log_in().stanzas, ElementsAre("<presence><x xmlns='x:'/></presence>"));
+}
+
+// Anybody may send presence: beyond so many, the one that came first is forgotten.
+TEST(PresenceEvents, AreOfSoManyResourcesAtMost) {
+  Bench bench;
+  bench.log_in();
+  const auto come = [&](int from, int to) {
+    std::string all;
+    for (int i = from; i < to; ++i) all += fmt::format("<presence from='bob@example.org/{}'/>", i);
+    bench.events.clear();
+    bench.server_sends(all);
+    return std::ranges::count(bench.events, "got_online");
+  };
+  EXPECT_EQ(come(0, 5'001), 5'001);
+  EXPECT_EQ(come(1, 5'001), 0);
+  EXPECT_EQ(come(0, 1), 1);
+}
 
 TEST(PresenceEvents, TellWhatIsNew) {
   Bench bench;

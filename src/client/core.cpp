@@ -8,6 +8,8 @@ namespace starling::client {
 namespace {
 
 constexpr unsigned kMostRedirects = 3;
+constexpr std::size_t kMostOnline = 5000;        // anybody may send presence
+constexpr Milliseconds kGoodConnection{60'000};  // one that has lasted so long was
 
 std::unexpected<RequestError> gone() {
   return std::unexpected(RequestError{RequestError::Kind::disconnected, {}, "the connection is over"});
@@ -58,7 +60,8 @@ Core::Core(Loop& loop, Options options)
       backoff_(options_.first_wait, options_.longest_wait),
       management_(options_.reconnect, options_.unacknowledged_bytes),
       jid_(options_.jid),
-      requests_(loop),
+      online_(kMostOnline),
+      requests_(*this),
       id_prefix_(crypto::random_id(60)) {
   settings_.role = stream::Role::initiating;
   settings_.jid = options_.jid;
@@ -95,15 +98,15 @@ Core::~Core() {
 // --- attempts ---
 
 void Core::connect() {
-  if (running_) return;
+  if (running_ || thrown_) return;
   running_ = true;
   close_asked_ = false;
   outcome_ = {};
-  thrown_ = nullptr;
-  redirects_ = 0;
   backoff_.reset();
   management_.start_afresh();
-  post([](Core& self) { self.begin_attempt(); });
+  post([attempt = ++attempt_](Core& self) {
+    if (attempt == self.attempt_) self.begin_attempt();
+  });
 }
 
 Result<void> Core::prepare() {
@@ -113,10 +116,11 @@ Result<void> Core::prepare() {
     if (!prepared) return std::unexpected(prepared.error());
     settings_.password = *std::move(prepared);
   }
+  if (auto tls = tls_for(options_.direct_tls); !tls) return std::unexpected(tls.error());
   return {};
 }
 
-// Made when the first connection needs it, since reading the system's certificates takes its time.
+// Made when it is needed, since reading the system's certificates takes its time.
 Result<std::shared_ptr<net::TlsContext>> Core::tls_for(bool direct) {
   if (options_.tls == stream::TlsPolicy::off) return nullptr;
   auto& context = direct ? direct_tls_ : tls_;
@@ -131,10 +135,12 @@ Result<std::shared_ptr<net::TlsContext>> Core::tls_for(bool direct) {
 }
 
 void Core::begin_attempt() {
-  if (close_asked_) return finish({});
-  if (auto ready = prepare(); !ready) return finish({Ended::Why::could_not_connect, ready.error().message});
+  if (close_asked_) return end_attempt({});
+  if (auto ready = prepare(); !ready)
+    return end_attempt({Ended::Why::could_not_connect, ready.error().message}, true);
   last_failure_.reset();
-  attempt_timer_ = loop_.run_after(options_.connect_timeout, [this] {
+  redirects_ = 0;
+  attempt_timer_ = run_after(options_.connect_timeout, [this] {
     attempt_timer_ = 0;
     Ended late{Ended::Why::timed_out,
                fmt::format("no session within {} s{}", seconds(options_.connect_timeout),
@@ -142,7 +148,7 @@ void Core::begin_attempt() {
     if (last_failure_ && !connection_) late.text += fmt::format(" ({})", last_failure_->text);
     last_failure_ = late;
     if (connection_) return connection_->end(late.why, late.text);
-    attempt_over(std::move(late));
+    end_attempt(std::move(late));
   });
   at_location_ = !std::exchange(location_tried_, true) && !management_.location().empty();
   make_attempt(at_location_ ? management_.location() : options_.connect);
@@ -151,15 +157,12 @@ void Core::begin_attempt() {
 void Core::make_attempt(std::string host) {
   auto dialer = make_dialer_(std::move(host));
   if (!dialer && std::exchange(at_location_, false)) return make_attempt(options_.connect);
-  if (!dialer) return attempt_over({Ended::Why::could_not_connect, dialer.error().message});
+  if (!dialer) return end_attempt({Ended::Why::could_not_connect, dialer.error().message});
   dialer_ = *std::move(dialer);
   dial();
 }
 
-void Core::dial() {
-  is_dialling_ = true;
-  dialling_.emplace(start(dial_next()));
-}
+void Core::dial() { dialling_.emplace(start(dial_next())); }
 
 Task<void> Core::dial_next() {
   Result<Dialled> result = fail(Errc::unavailable, "nothing was tried");
@@ -171,22 +174,22 @@ Task<void> Core::dial_next() {
   // In a turn of its own: what follows may destroy this coroutine.
   auto shared = std::make_shared<Result<Dialled>>(std::move(result));
   post([shared, attempt = attempt_](Core& self) {
-    if (attempt == self.attempt_ && self.is_dialling_) self.dialled(std::move(*shared));
+    if (attempt == self.attempt_) self.dialled(std::move(*shared));
   });
 }
 
 void Core::dialled(Result<Dialled> result) {
-  is_dialling_ = false;
+  if (close_asked_) return end_attempt({});
   if (!result && std::exchange(at_location_, false)) return make_attempt(options_.connect);
   if (!result) {
     const bool later = result.error().code == Errc::limit;
-    return attempt_over(last_failure_ ? *std::move(last_failure_)
-                                      : Ended{later ? Ended::Why::timed_out : Ended::Why::could_not_connect,
-                                              std::move(result.error().message)});
+    return end_attempt(last_failure_ ? *std::move(last_failure_)
+                                     : Ended{later ? Ended::Why::timed_out : Ended::Why::could_not_connect,
+                                             std::move(result.error().message)});
   }
   authenticated_ = false;
   auto tls = tls_for(result->direct_tls);
-  if (!tls) return finish({Ended::Why::could_not_connect, std::move(tls.error().message)});
+  if (!tls) return end_attempt({Ended::Why::could_not_connect, std::move(tls.error().message)}, true);
   const auto connection = connection_ =
       std::make_shared<Connection>(loop_, *std::move(result), *this, settings_, *std::move(tls));
   guarded([&] {
@@ -212,10 +215,10 @@ void Core::ready(stream::Ready ready) {
   }
   loop_.cancel(std::exchange(attempt_timer_, 0));
   dialer_.reset();
-  was_online_ = ever_online_ = true;
+  ever_online_ = true;
   location_tried_ = false;
   pinged_at_.reset();
-  backoff_.reset();
+  online_at_ = kept_alive_at_ = loop_.now();
   features_ = std::move(ready.features);
   if (resumed) {
     trace(Trace::info, fmt::format("Session resumed: {}", jid_.text()));
@@ -242,7 +245,7 @@ void Core::start_session(const Jid& self) {
   for (auto& stanza : unacknowledged) {
     auto xml = resent_elsewhere(stanza, before);
     if (!xml) {
-      for (const auto& each : stanza.waiting) each(gone());
+      disappoint(stanza.waiting);
       continue;
     }
     stanza.xml = *std::move(xml);
@@ -260,21 +263,22 @@ void Core::end_session() {
   management_.forget_session();
   if (!std::exchange(has_session_, false)) return;
   online_.clear();
-  guarded([&] {
-    requests_.fail_all(gone().error());
-    for (auto& forget : session_over_) forget();
-  });
+  requests_.fail_all(gone().error());
+  for (std::size_t i = 0, count = session_over_.size(); i < count; ++i) guarded([&] { session_over_[i](); });
 }
 
 // There will be no session to resend it in.
 void Core::give_up_kept() {
-  for (auto& stanza : management_.take_kept())
-    guarded([&] {
-      if (auto document = xml::parse_fragment(stanza.xml, ns::client);
-          document && stanza.kind == Kind::message)
-        if (const auto message = Stanza::from(*std::move(document))) raise(events.undelivered, *message);
-      for (const auto& waiting : stanza.waiting) waiting(gone());
-    });
+  for (const auto& stanza : management_.take_kept()) {
+    if (auto document = xml::parse_fragment(stanza.xml, ns::client); document && stanza.kind == Kind::message)
+      if (const auto message = Stanza::from(*std::move(document)))
+        guarded([&] { raise(events.undelivered, *message); });
+    disappoint(stanza.waiting);
+  }
+}
+
+void Core::disappoint(const std::vector<StreamManagement::Waiting>& all) {
+  for (const auto& waiting : all) guarded([&] { waiting(gone()); });
 }
 
 void Core::drop_attempt() {
@@ -282,7 +286,6 @@ void Core::drop_attempt() {
   for (auto* timer : {&attempt_timer_, &wait_timer_, &close_timer_, &tick_timer_})
     loop_.cancel(std::exchange(*timer, 0));
   dialling_.reset();
-  is_dialling_ = false;
   dialer_.reset();
 }
 
@@ -290,7 +293,7 @@ void Core::over(Ended ended) {
   const auto connection = std::move(connection_);  // it is on the stack
   loop_.cancel(std::exchange(close_timer_, 0));
   loop_.cancel(std::exchange(tick_timer_, 0));
-  const bool early = !authenticated_ && !was_online_ && !close_asked_ && dialer_ != nullptr;
+  const bool early = !authenticated_ && !close_asked_ && dialer_ != nullptr;
   if (early && !ended.other_host.empty() && redirects_ < kMostRedirects) {
     ++redirects_;
     trace(Trace::info, fmt::format("The server sends us to {}", ended.other_host));
@@ -310,29 +313,32 @@ void Core::over(Ended ended) {
       if (attempt == self.attempt_) self.dial();
     });
   }
-  attempt_over(std::move(ended));
+  end_attempt(std::move(ended));
 }
 
-void Core::attempt_over(Ended ended) {
+void Core::end_attempt(Ended ended, bool for_good) {
   drop_attempt();
-  const bool final = is_final(ended);
-  const bool had_connection = state_ != State::disconnected;
-  was_online_ = false;
+  enter(State::disconnected);
   at_location_ = false;
-  const bool blamed = ended.condition && is_for_content(*ended.condition);
-  const bool comes_back = running_ && !final && options_.reconnect;
-  const bool resumable = has_session_ && management_.detach() && comes_back && !blamed;
+  if (const auto since = std::exchange(online_at_, std::nullopt);
+      since && loop_.now() - *since >= std::min(kGoodConnection, options_.longest_wait))
+    backoff_.reset();
   if (ended.why != Ended::Why::closed) trace(Trace::warning, ended.text);
+
+  const auto comes_back = [&] { return options_.reconnect && !for_good && !is_final(ended); };
+  const bool blamed = ended.condition && is_for_content(*ended.condition);
+  const bool resumable = has_session_ && management_.detach() && comes_back() && !blamed;
   if (!resumable) end_session();
-  if (!comes_back || blamed) give_up_kept();
-  guarded([&] {
-    trace(Trace::event, events.disconnected.name());
-    if (had_connection) enter(State::disconnected);
-    events.disconnected.emit(ended);
-  });
-  if (!running_ || connection_) return;
-  if (final || close_asked_ || !options_.reconnect) return finish(std::move(ended));
-  wait(ended);
+  if (blamed) give_up_kept();
+  const bool goes_on = comes_back();  // a handler may have closed us
+  if (!goes_on) finish(ended);
+  guarded([&] { raise(events.disconnected, ended); });
+  if (!goes_on) return;
+  if (comes_back()) {
+    wait();
+  } else {
+    finish(std::move(ended));
+  }
 }
 
 bool Core::is_final(const Ended& ended) const {
@@ -343,17 +349,16 @@ bool Core::is_final(const Ended& ended) const {
   return !ever_online_ && (ended.why == Ended::Why::untrusted || ended.condition.has_value());
 }
 
-void Core::wait(const Ended&) {
+void Core::wait() {
   const auto delay = backoff_.next(random_);
   trace(Trace::info, fmt::format("Waiting {} seconds before connecting.", seconds(delay)));
-  wait_timer_ = loop_.run_after(delay, [this] {
+  wait_timer_ = run_after(delay, [this] {
     wait_timer_ = 0;
     begin_attempt();
   });
 }
 
 void Core::finish(Ended ended) {
-  drop_attempt();
   end_session();
   give_up_kept();
   outcome_ = std::move(ended);
@@ -369,8 +374,8 @@ void Core::close() {
   if (!running_ || close_asked_) return;
   close_asked_ = true;
   if (!connection_) {  // dialling or waiting
-    return post([](Core& self) {
-      if (self.running_ && !self.connection_) self.attempt_over({});
+    return post([attempt = attempt_](Core& self) {
+      if (attempt == self.attempt_ && self.running_ && !self.connection_) self.end_attempt({});
     });
   }
   if (state_ == State::online) guarded([&] { raise(events.session_end); });
@@ -379,7 +384,7 @@ void Core::close() {
   loop_.cancel(std::exchange(tick_timer_, 0));
   loop_.cancel(std::exchange(attempt_timer_, 0));
   trace(Trace::info, "Waiting for </stream:stream> from server");
-  close_timer_ = loop_.run_after(options_.close_timeout, [this] {
+  close_timer_ = run_after(options_.close_timeout, [this] {
     close_timer_ = 0;
     if (connection_) connection_->end(Ended::Why::closed, "the server did not close its side");
   });
@@ -414,7 +419,13 @@ void Core::enter(State state) {
 
 void Core::post(std::move_only_function<void(Core&)> job) {
   loop_.post([weak = weak_from_this(), job = std::move(job)]() mutable {
-    if (const auto self = weak.lock()) job(*self);
+    if (const auto self = weak.lock()) self->guarded([&] { job(*self); });
+  });
+}
+
+Loop::TimerId Core::run_after(Milliseconds delay, Job job) {
+  return loop_.run_after(delay, [weak = weak_from_this(), job = std::move(job)]() mutable {
+    if (const auto self = weak.lock()) self->guarded(job);
   });
 }
 
@@ -423,15 +434,19 @@ void Core::post(std::move_only_function<void(Core&)> job) {
 void Core::arm_tick() {
   const auto now = loop_.now();
   auto next = SteadyTime::max();
-  if (options_.keepalive.count() > 0) next = std::min(next, connection_->last_output() + options_.keepalive);
+  if (options_.keepalive.count() > 0) next = std::min(next, space_due());
   if (pinged_at_) {
     next = std::min(next, *pinged_at_ + options_.ping_timeout);
   } else if (options_.ping_after.count() > 0) {
     next = std::min(next, connection_->last_input() + options_.ping_after);
   }
   if (next == SteadyTime::max()) return;
-  tick_timer_ = loop_.run_after(
-      std::chrono::ceil<Milliseconds>(std::max(next - now, SteadyTime::duration{1})), [this] { tick(); });
+  tick_timer_ = run_after(std::chrono::ceil<Milliseconds>(std::max(next - now, SteadyTime::duration{1})),
+                          [this] { tick(); });
+}
+
+SteadyTime Core::space_due() const {
+  return std::max(connection_->last_output(), kept_alive_at_) + options_.keepalive;
 }
 
 void Core::tick() {
@@ -448,13 +463,18 @@ void Core::tick() {
       now >= connection_->last_input() + options_.ping_after) {
     pinged_at_ = now;
     ping();
-  } else if (options_.keepalive.count() > 0 && now >= connection_->last_output() + options_.keepalive) {
-    trace(Trace::debug, "Scheduled event: Whitespace Keepalive");
-    trace(Trace::send_immediate, " ");
-    connection_->send(" ");
-    sent_.bytes += 1;
+  } else if (options_.keepalive.count() > 0 && now >= space_due()) {
+    kept_alive_at_ = now;
+    if (connection_->queued_bytes() == 0) put_space();
   }
   arm_tick();
+}
+
+void Core::put_space() {
+  trace(Trace::debug, "Scheduled event: Whitespace Keepalive");
+  trace(Trace::send_immediate, " ");
+  connection_->send(" ");
+  sent_.bytes += 1;
 }
 
 }  // namespace starling::client

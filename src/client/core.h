@@ -3,6 +3,7 @@
 // requests, presence. What it dials with is handed in, so that it runs on a virtual loop in tests. Internal
 // to this room; the loop's thread.
 #include <array>
+#include <deque>
 #include <exception>
 #include <functional>
 #include <map>
@@ -14,6 +15,7 @@
 #include "base/running.h"
 #include "base/task.h"
 #include "client/backoff.h"
+#include "client/bounded_map.h"
 #include "client/client.h"
 #include "client/connection.h"
 #include "client/requests.h"
@@ -57,6 +59,17 @@ class Core final : public Connection::Owner, public std::enable_shared_from_this
   void on_request(Type type, std::string_view name, std::string_view ns, Client::RequestHandler handler);
   Request<void> acknowledged();
   [[nodiscard]] bool acknowledges() const { return management_.counts(); }
+  // What a handler throws ends the client. For each of several that must all be called.
+  template <class Call>
+  void guarded(Call&& call) {
+    try {
+      std::forward<Call>(call)();
+    } catch (...) {
+      if (!thrown_) thrown_ = std::current_exception();
+      close();
+    }
+  }
+  Loop::TimerId run_after(Milliseconds delay, Job job);  // guarded, and not once we are gone
   void on_session_over(std::move_only_function<void()> forget) { session_over_.push_back(std::move(forget)); }
   void on_own_presence(std::move_only_function<void(xml::Writer&)> writer) {
     own_presence_.push_back(std::move(writer));
@@ -75,10 +88,6 @@ class Core final : public Connection::Owner, public std::enable_shared_from_this
   Client::Events events;
 
  private:
-  struct Known {  // of an available resource
-    std::string show, status;
-    bool operator==(const Known&) const = default;
-  };
   struct Traffic {
     std::array<std::uint64_t, 3> stanzas{};  // by Kind
     std::uint64_t bytes = 0;
@@ -93,17 +102,21 @@ class Core final : public Connection::Owner, public std::enable_shared_from_this
   Task<void> dial_next();
   void dialled(Result<Dialled> result);
   void drop_attempt();
-  void attempt_over(Ended ended);
-  void wait(const Ended& ended);
+  // The one way for an attempt, and what came of it, to end: on to a wait, or to the client's own end.
+  void end_attempt(Ended ended, bool for_good = false);
+  void wait();
   void finish(Ended ended);
   void start_session(const Jid& self);
   void end_session();
   void give_up_kept();
+  void disappoint(const std::vector<StreamManagement::Waiting>& all);  // who waited for an acknowledgement
   void close_stream();
   [[nodiscard]] bool is_final(const Ended& ended) const;
   void enter(State state);
   void arm_tick();
   void tick();
+  [[nodiscard]] SteadyTime space_due() const;
+  void put_space();
   void handle_request(const StanzaPtr& iq);
   void handle_presence(const Stanza& presence);
   bool write(Kind kind, std::string_view stanza);
@@ -123,15 +136,6 @@ class Core final : public Connection::Owner, public std::enable_shared_from_this
   void raise(Signal<Args...>& signal, std::type_identity_t<Args>... args) {
     trace(Trace::event, signal.name());
     signal.emit(std::forward<Args>(args)...);
-  }
-  template <class Call>
-  void guarded(Call&& call) {  // what a handler throws ends the client
-    try {
-      std::forward<Call>(call)();
-    } catch (...) {
-      if (!thrown_) thrown_ = std::current_exception();
-      close();
-    }
   }
   void post(std::move_only_function<void(Core&)> job);
 
@@ -153,12 +157,13 @@ class Core final : public Connection::Owner, public std::enable_shared_from_this
   std::uint64_t attempt_ = 0;  // what was posted for an earlier one is void
   std::unique_ptr<Dialer> dialer_;
   std::optional<Running<void>> dialling_;
-  bool is_dialling_ = false;
   std::optional<Ended> last_failure_;  // of an earlier place of this attempt
-  unsigned redirects_ = 0;
+  unsigned redirects_ = 0;             // of this attempt
   std::shared_ptr<Connection> connection_;
-  bool authenticated_ = false, was_online_ = false, ever_online_ = false;
+  bool authenticated_ = false, ever_online_ = false;
   Loop::TimerId attempt_timer_ = 0, wait_timer_ = 0, close_timer_ = 0, tick_timer_ = 0;
+  std::optional<SteadyTime> online_at_;  // since when
+  SteadyTime kept_alive_at_;             // when the last space was due
   std::optional<SteadyTime> pinged_at_;
 
   // --- a session: from its binding until it cannot be resumed any more, over all its connections ---
@@ -169,13 +174,15 @@ class Core final : public Connection::Owner, public std::enable_shared_from_this
   Jid jid_;
   xml::Document features_;
   bool presence_sent_ = false;
-  std::map<std::string, Known, std::less<>> online_;  // by full JID
+  BoundedMap<std::size_t> online_;  // available resources: of their show and status a hash, by full JID
   Requests requests_;
   Traffic sent_, received_;
 
-  std::map<std::string, Client::RequestHandler> request_handlers_;  // by "get {namespace}name"
-  std::vector<std::move_only_function<void(xml::Writer&)>> own_presence_;
-  std::vector<std::move_only_function<void()>> session_over_;
+  // By "get {namespace}name"; shared with a call that is under way, in which another may take its place.
+  std::map<std::string, std::shared_ptr<Client::RequestHandler>> request_handlers_;
+  // Deques: they stay where they are while one of them adds another.
+  std::deque<std::move_only_function<void(xml::Writer&)>> own_presence_;
+  std::deque<std::move_only_function<void()>> session_over_;
   std::string id_prefix_;
   std::uint64_t ids_ = 0;
 };

@@ -105,9 +105,7 @@ void Core::confirm(StreamManagement::Waiting waiting) {
 }
 
 void Core::tell_acknowledged() {
-  guarded([&] {
-    for (const auto& waiting : management_.take_acknowledged()) waiting({});
-  });
+  for (const auto& waiting : management_.take_acknowledged()) guarded([&] { waiting({}); });
 }
 
 bool Core::send_xml(std::string_view stanza) {
@@ -140,7 +138,7 @@ bool Core::send(const Presence& presence) {
   if (!presence.status.empty()) writer.leaf("status", presence.status);
   if (presence.priority != 0) writer.leaf("priority", std::to_string(presence.priority));
   if (presence.type == Type::available)
-    for (auto& write_more : own_presence_) write_more(writer);
+    for (std::size_t i = 0, count = own_presence_.size(); i < count; ++i) own_presence_[i](writer);
   out += presence.extra;
   if (out.ends_with('>') && out.find('>') == out.size() - 1) {
     out.back() = '/';
@@ -148,12 +146,10 @@ bool Core::send(const Presence& presence) {
   } else {
     out += "</presence>";
   }
-  const bool first = presence.type == Type::available && presence.to.empty() && !presence_sent_;
-  if (first) {
-    presence_sent_ = true;
-    guarded([&] { raise(events.sent_presence); });
-  }
-  return write(Kind::presence, out);
+  if (!write(Kind::presence, out)) return false;
+  const bool is_broadcast = presence.type == Type::available && presence.to.empty();
+  if (is_broadcast && !std::exchange(presence_sent_, true)) guarded([&] { raise(events.sent_presence); });
+  return true;
 }
 
 Request<StanzaPtr> Core::request(Type type, const Jid& to, std::string_view payload, Milliseconds timeout) {
@@ -249,16 +245,17 @@ void Core::handle_presence(const Stanza& presence) {
   raise(events.presence, presence);
   const std::string& from = presence.from().text();
   if (presence.type() == Type::available) {
-    Known now{std::string(show_of(presence)), std::string(status_of(presence))};
-    const auto known = online_.find(from);
-    const bool is_new = known == online_.end();
-    const bool changed = is_new || known->second != now;
-    online_.insert_or_assign(from, std::move(now));
+    const auto now = std::hash<std::string>()(fmt::format("{} {}", show_of(presence), status_of(presence)));
+    const auto* known = online_.find(from);
+    const bool is_new = known == nullptr;
+    const bool changed = is_new || *known != now;
+    online_.put(from, now);
     raise(events.presence_available, presence);
     if (is_new) raise(events.got_online, presence);
     if (changed) raise(events.changed_status, presence);
   } else if (presence.type() == Type::unavailable) {
-    const bool was_there = online_.erase(from) > 0;
+    const bool was_there = online_.find(from) != nullptr;
+    online_.erase(from);
     raise(events.presence_unavailable, presence);
     if (was_there) raise(events.got_offline, presence);
   } else if (presence.type() != Type::error) {
@@ -300,7 +297,8 @@ void Responder::error(const StanzaError& error, std::string_view beside) const {
 }
 
 void Core::on_request(Type type, std::string_view name, std::string_view ns, Client::RequestHandler handler) {
-  request_handlers_.insert_or_assign(handler_key(type, name, ns), std::move(handler));
+  request_handlers_.insert_or_assign(handler_key(type, name, ns),
+                                     std::make_shared<Client::RequestHandler>(std::move(handler)));
 }
 
 void Core::handle_request(const StanzaPtr& iq) {
@@ -316,7 +314,8 @@ void Core::handle_request(const StanzaPtr& iq) {
   if (found == request_handlers_.end()) {
     respond.error({Condition::service_unavailable, {}, {}, {}});
   } else {
-    found->second(*iq, respond);
+    const auto handler = found->second;
+    (*handler)(*iq, respond);
   }
 }
 

@@ -34,8 +34,9 @@ struct Options {
   std::string password{};  // empty: a stream without login, as registering an account needs
 
   // --- where ---
-  std::string connect{};     // "host:port" goes past DNS; empty: the domain of `jid` is looked up
-  bool direct_tls = false;   // `connect` speaks TLS from the first byte (XEP-0368)
+  // "host:port" goes past DNS; a host alone is looked up, and empty the domain of `jid` is.
+  std::string connect{};
+  bool direct_tls = false;   // that "host:port" speaks TLS from the first byte (XEP-0368)
   std::string dns_server{};  // "127.0.0.1:5353"; empty: /etc/resolv.conf
 
   // --- how ---
@@ -50,12 +51,14 @@ struct Options {
 
   // --- for how long ---
   bool reconnect = false;  // for ever, with a growing wait; not after a refused login or certificate
-  Milliseconds first_wait{1000}, longest_wait{300'000};  // halved or doubled by chance
-  Milliseconds connect_timeout{30'000};                  // of one attempt, from DNS to a bound resource
-  Milliseconds request_timeout{30'000};                  // of an IQ that says nothing else
-  Milliseconds keepalive{60'000};     // without a byte sent: a space is (RFC 6120 4.6.1); 0: never
-  Milliseconds ping_after{120'000};   // without a byte received: the server is pinged (XEP-0199); 0: never
-  Milliseconds ping_timeout{30'000};  // and this long after that it is dead
+  // The plain waits, doubled from one to the other; each is moved by chance, by half of it at most, and is
+  // never longer than the last. RFC 6120 3.3 would have the first one between 0 and 60 s.
+  Milliseconds first_wait{1000}, longest_wait{300'000};
+  Milliseconds connect_timeout{30'000};  // of one attempt, from DNS to a bound resource
+  Milliseconds request_timeout{30'000};  // of an IQ that says nothing else
+  Milliseconds keepalive{60'000};        // without a byte sent: a space is (RFC 6120 4.6.1); 0: never
+  Milliseconds ping_after{120'000};      // without a byte received: the server is pinged (XEP-0199); 0: never
+  Milliseconds ping_timeout{30'000};     // and this long after that it is dead
   Milliseconds close_timeout{
       5'000};  // to wait for the last acknowledgement and the server's </stream:stream>
 

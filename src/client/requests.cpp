@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "client/core.h"
 #include "client/stanzas.h"
 
 namespace starling::client {
@@ -26,11 +27,11 @@ std::string RequestError::message() const {
 }
 
 Requests::~Requests() {
-  for (auto& [id, waiting] : waiting_) loop_.cancel(waiting.timer);
+  for (auto& [id, waiting] : waiting_) core_.loop().cancel(waiting.timer);
 }
 
 void Requests::add(std::string id, Jid to, Milliseconds timeout, Request<StanzaPtr>::Resolver resolve) {
-  const auto timer = loop_.run_after(timeout, [this, id, timeout] {
+  const auto timer = core_.run_after(timeout, [this, id, timeout] {
     auto found = waiting_.extract(id);
     const auto whom = found.mapped().to.empty() ? std::string("the server") : found.mapped().to.text();
     found.mapped().resolve(std::unexpected(RequestError{
@@ -45,7 +46,7 @@ bool Requests::take(const StanzaPtr& answer, const Jid& self) {
   const auto found = waiting_.find(std::string(answer->id()));
   if (found == waiting_.end() || !answers(answer->from(), found->second.to, self)) return false;
   const auto resolve = std::move(found->second.resolve);
-  loop_.cancel(found->second.timer);
+  core_.loop().cancel(found->second.timer);
   waiting_.erase(found);
   if (answer->type() == Type::result) {
     resolve(answer);
@@ -58,12 +59,12 @@ bool Requests::take(const StanzaPtr& answer, const Jid& self) {
 void Requests::fail_all(const RequestError& error) {
   std::vector<Waiting> all;
   for (auto& [id, waiting] : waiting_) {
-    loop_.cancel(waiting.timer);
+    core_.loop().cancel(waiting.timer);
     all.push_back(std::move(waiting));
   }
   waiting_.clear();
   std::ranges::sort(all, {}, &Waiting::order);
-  for (const auto& waiting : all) waiting.resolve(std::unexpected(error));
+  for (const auto& waiting : all) core_.guarded([&] { waiting.resolve(std::unexpected(error)); });
 }
 
 }  // namespace starling::client

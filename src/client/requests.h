@@ -9,9 +9,11 @@
 
 namespace starling::client {
 
+class Core;
+
 class Requests {
  public:
-  explicit Requests(Loop& loop) : loop_(loop) {}
+  explicit Requests(Core& core) : core_(core) {}
   ~Requests();
   Requests(const Requests&) = delete;
   Requests& operator=(const Requests&) = delete;
@@ -21,7 +23,7 @@ class Requests {
   // True if `answer` was waited for. An answer counts only from the address that was asked (RFC
   // 6120 8.1.2.1), and from the server when that was our own account or nobody; `self` is our full address.
   bool take(const StanzaPtr& answer, const Jid& self);
-  void fail_all(const RequestError& error);  // in the order of their sending
+  void fail_all(const RequestError& error);  // in the order of their sending, whatever one of them throws
   [[nodiscard]] std::size_t size() const { return waiting_.size(); }
 
  private:
@@ -31,7 +33,7 @@ class Requests {
     Loop::TimerId timer;
     std::uint64_t order;
   };
-  Loop& loop_;
+  Core& core_;
   std::unordered_map<std::string, Waiting> waiting_;  // by id
   std::uint64_t sent_ = 0;
 };

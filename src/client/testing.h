@@ -2,6 +2,7 @@
 // For the tests of this room: a server of one account on the other end of a memory stream, and a client on a
 // virtual loop that dials it.
 #include <deque>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -38,6 +39,7 @@ class FakeServer final : public net::ByteStream::Handler {
     if (stream_) stream_->detach();
     stream_.reset();
   }
+  void take_nothing(bool from_now_on) { stream_->pause_reading(from_now_on); }  // its pipe fills
   void fail(StreamCondition condition, std::string text = {}) {
     machine_.fail({condition, std::move(text), {}});
     flush();
@@ -252,7 +254,7 @@ struct Bench {
         co_return starling::fail(Errc::unavailable, "nobody listens there");
       }
       if (tried++ >= bench.places) co_return starling::fail(Errc::unavailable, "no place is left");
-      auto [ours, theirs] = memory_pair();
+      auto [ours, theirs] = memory_pair({.capacity = bench.pipe_bytes});
       auto server = std::make_unique<FakeServer>(
           bench.loop, std::move(theirs),
           bench.first_words.empty() ? std::string() : std::exchange(bench.first_words.front(), {}));
@@ -272,7 +274,8 @@ struct Bench {
   std::function<void(std::string_view)> on_trace;
   int refusals = 0;  // times that nobody listens
   int dials = 0;
-  int places = 1;  // in one attempt
+  int places = 1;                                                    // in one attempt
+  std::size_t pipe_bytes = std::numeric_limits<std::size_t>::max();  // that wait unread, in each direction
   bool never_connects = false;
   std::vector<std::string> events, log, hosts;
   std::shared_ptr<Core> core;
