@@ -111,7 +111,8 @@ void Caps::answered(const std::string& key, Outcome<Disco::Answer> outcome) {
   const bool proved = outcome && proves(*outcome, key);
   const bool over = !outcome && outcome.error().kind == RequestError::Kind::disconnected;
   std::vector<Waiting> told, others;  // another one that announces the same may do better (5.4, step 3.9)
-  for (auto& one : waiting_.extract(key).mapped())
+  auto waited = waiting_.extract(key);
+  for (auto& one : waited.mapped())
     (proved || over || told.empty() || one.whom == told.front().whom ? told : others)
         .push_back(std::move(one));
 
@@ -126,7 +127,7 @@ void Caps::answered(const std::string& key, Outcome<Disco::Answer> outcome) {
     waiting_.emplace(key, std::move(others));
     ask(key);
   }
-  for (const auto& one : told) one.resolve(result);
+  for (const auto& one : told) client_.guarded([&] { one.resolve(result); });
 }
 
 void Caps::remember(const Jid& whom, const std::string& key, const payload::DiscoInfo& info, bool proved) {

@@ -112,7 +112,7 @@ void Disco::answer(const Stanza& iq, const Responder& respond, std::string_view 
     if (about_us && identities_.empty())
       client_.trace(Trace::debug, "No identity found for this entity. Using default client identity.");
   }
-  for (auto find = nodes_.begin(); !found && find != nodes_.end(); ++find) found = (*find)(iq.from(), node);
+  for (std::size_t i = 0; !found && i < nodes_.size(); ++i) found = nodes_[i](iq.from(), node);
   if (!found) return respond.error({Condition::item_not_found, {}, {}, {}});
 
   std::string out;

@@ -2,6 +2,7 @@
 // Service Discovery (XEP-0030): asks others what they are and can do (3) and what belongs to them (4), and
 // tells the same of us to anybody who asks. What we can do is the sum of what the extensions in use say of
 // themselves.
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -62,7 +63,7 @@ class Disco final : public Extension {
   Client& client_;
   std::vector<payload::DiscoInfo::Identity> identities_;
   std::vector<std::string> features_;
-  std::vector<FindNode> nodes_;
+  std::deque<FindNode> nodes_;  // stay where they are while one of them adds another
   BoundedMap<payload::DiscoInfo> cache_;
 };
 

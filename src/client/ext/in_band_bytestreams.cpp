@@ -294,7 +294,7 @@ void InBandBytestreams::handle_close(const Stanza& iq, const Responder& respond)
 void InBandBytestreams::arm_idle(Entry& entry) {
   if (!entry.stream.incoming) return;
   client_.loop().cancel(entry.idle_timer);
-  entry.idle_timer = client_.loop().run_after(
+  entry.idle_timer = client_.run_after(
       settings.idle, [this, id = entry.stream.id] { break_off(id, "nothing came for too long"); });
 }
 
@@ -311,15 +311,12 @@ void InBandBytestreams::end(std::uint64_t id, const Closed& how) {
   if (node.empty()) return;
   Entry& entry = node.mapped();
   client_.loop().cancel(entry.idle_timer);
-  client_.raise(closed, entry.stream, how);
+  client_.guarded([&] { client_.raise(closed, entry.stream, how); });
   const std::string why = how.why == Closed::Why::broken ? how.text : "the peer closed the stream";
-  for (const auto& write : entry.writes) write.done(std::unexpected(is_over(why)));
+  for (const auto& write : entry.writes) client_.guarded([&] { write.done(std::unexpected(is_over(why))); });
   if (!entry.closing) return;
-  if (entry.writes.empty()) {
-    (*entry.closing)({});
-  } else {
-    (*entry.closing)(std::unexpected(is_over(why)));
-  }
+  client_.guarded(
+      [&] { (*entry.closing)(entry.writes.empty() ? Outcome<void>() : std::unexpected(is_over(why))); });
 }
 
 template <class Predicate>

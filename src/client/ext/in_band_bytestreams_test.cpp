@@ -313,6 +313,15 @@ TEST(InBandBytestreams, AreNotTakenWithoutAPolicy) {
   EXPECT_THAT(one.heard.log, ElementsAre("opened carol@example.net/x"));
 }
 
+TEST(InBandBytestreams, MayThrowAfterSilenceToo) {
+  Receiving one;
+  ibb(one.bench).closed([](const Stream&, const Closed&) { throw std::runtime_error("no more"); });
+  one.says(open_xml());
+  one.bench.loop.advance(ibb(one.bench).settings.idle);
+  EXPECT_TRUE(one.bench.client->ended());
+  EXPECT_THROW(one.bench.core->take_outcome(), std::runtime_error);
+}
+
 TEST(InBandBytestreams, AreNotOpenedByNonsense) {
   Receiving one;
   for (const auto& open :

@@ -156,7 +156,7 @@ void Sensor::handle_request(const Stanza& iq, const Responder& respond) {
                                 .timer = 0});
   respond.result(to_xml(payload::SensorAccepted{request.seqnr, queued}));
   if (!queued) return start(id);
-  readouts_.at(id).timer = client_.loop().run_after(*wait, [this, id] {
+  readouts_.at(id).timer = client_.run_after(*wait, [this, id] {
     auto& readout = readouts_.at(id);
     readout.queued = false;
     client_.send(Message{.to = readout.to,
@@ -246,7 +246,7 @@ void Sensor::start(std::uint64_t id) {
   auto& readout = readouts_.at(id);
   readout.waiting = readout.nodes.size();
   if (readout.nodes.empty()) return finish(id);
-  readout.timer = client_.loop().run_after(settings.refresh_timeout, [this, id] { give_up(id); });
+  readout.timer = client_.run_after(settings.refresh_timeout, [this, id] { give_up(id); });
   const auto request = readout.request;
   const auto nodes = readout.nodes;
   for (Node* node : nodes) {

@@ -34,10 +34,13 @@ RequestError why_refused(RequestError error) {
   return error;
 }
 
-std::size_t count(const payload::SensorFields& fields) {
-  std::size_t all = 0;
-  for (const auto& node : fields.nodes)
-    for (const auto& timestamp : node.timestamps) all += timestamp.fields.size();
+// The message, and what is in it.
+std::size_t count(const payload::SensorMessage& message) {
+  std::size_t all = 1;
+  if (const auto* failure = std::get_if<payload::SensorFailure>(&message)) all += failure->errors.size();
+  if (const auto* fields = std::get_if<payload::SensorFields>(&message))
+    for (const auto& node : fields->nodes)
+      for (const auto& timestamp : node.timestamps) all += timestamp.fields.size();
   return all;
 }
 
@@ -50,9 +53,10 @@ struct SensorReader::Active {
   Request<Reading>::Resolver done;
   std::optional<WallTime> from, to;  // of historical values
   Reading reading;
-  std::size_t taken = 0;  // fields and messages
-  bool heard = false;     // anything beside the answer to the request
-  bool queued = false;    // and not started
+  std::size_t fields = 0;  // taken, and messages
+  std::size_t bytes = 0;
+  bool heard = false;   // anything beside the answer to the request
+  bool queued = false;  // and not started
   Loop::TimerId timer = 0;
 };
 
@@ -63,7 +67,7 @@ SensorReader::SensorReader(Client& client) : client_(client) {
       if (child.ns() != ns::sensor_data) continue;
       const auto parsed = payload::parse_sensor_message(child);
       if (parsed) {
-        handle(message.from(), *parsed);
+        handle(message.from(), *parsed, child.bytes().size());
       } else {
         client_.trace(Trace::warning, fmt::format("{}: {}", message.from().text(), parsed.error().message));
       }
@@ -166,7 +170,7 @@ void SensorReader::answered(std::int32_t seqnr, const Outcome<StanzaPtr>& answer
   if (active->progress.accepted) active->progress.accepted(queued);
 }
 
-void SensorReader::handle(const Jid& from, const payload::SensorMessage& message) {
+void SensorReader::handle(const Jid& from, const payload::SensorMessage& message, std::size_t bytes) {
   const auto found = active_.find(std::visit([](const auto& one) { return one.seqnr; }, message));
   if (found == active_.end() || found->second->device != from) return;
   const auto active = found->second;
@@ -174,6 +178,7 @@ void SensorReader::handle(const Jid& from, const payload::SensorMessage& message
   active->heard = true;
   active->queued = false;
   arm(seqnr);
+  if (!has_room(*active, count(message), bytes)) return;
   if (const auto* fields = std::get_if<payload::SensorFields>(&message)) {
     take(active, *fields);
   } else if (const auto* failure = std::get_if<payload::SensorFailure>(&message)) {
@@ -185,10 +190,21 @@ void SensorReader::handle(const Jid& from, const payload::SensorMessage& message
   }
 }
 
+bool SensorReader::has_room(Active& active, std::size_t fields, std::size_t bytes) {
+  active.fields += fields;
+  active.bytes += bytes;
+  std::string excess;
+  if (active.fields > settings.most_fields) excess = fmt::format("{} fields", settings.most_fields);
+  if (active.bytes > settings.most_bytes) excess = fmt::format("{} bytes", settings.most_bytes);
+  if (excess.empty()) return true;
+  const auto seqnr = active.request.seqnr;
+  tell_to_stop(seqnr);
+  finish(seqnr, malformed(fmt::format("{} sends more than {}", active.device.text(), excess)));
+  return false;
+}
+
 void SensorReader::take(const ActivePtr& active, payload::SensorFields fields) {
   const auto seqnr = fields.seqnr;
-  active->taken += count(fields) + 1;
-  if (active->taken > settings.most_fields) return abandon(seqnr);
   filter(*active, fields);
   std::ranges::copy(fields.nodes, std::back_inserter(active->reading.nodes));
   if (active->progress.fields) active->progress.fields(fields);
@@ -196,8 +212,6 @@ void SensorReader::take(const ActivePtr& active, payload::SensorFields fields) {
 }
 
 void SensorReader::take(const ActivePtr& active, const payload::SensorFailure& failure) {
-  active->taken += failure.errors.size() + 1;
-  if (active->taken > settings.most_fields) return abandon(failure.seqnr);
   std::ranges::copy(failure.errors, std::back_inserter(active->reading.problems));
   if (active->progress.failure) active->progress.failure(failure);
   if (failure.done) finish(failure.seqnr, std::move(active->reading));
@@ -229,7 +243,7 @@ void SensorReader::arm(std::int32_t seqnr) {
     if (when && *when > now) patience += std::chrono::ceil<Milliseconds>(*when - now);
   }
   client_.loop().cancel(active.timer);
-  active.timer = client_.loop().run_after(patience, [this, seqnr, patience] {
+  active.timer = client_.run_after(patience, [this, seqnr, patience] {
     const auto& silent = *active_.at(seqnr);
     auto text = fmt::format("{} did not end the readout: nothing came for {}", silent.device.text(),
                             seconds(patience));
@@ -251,18 +265,12 @@ void SensorReader::tell_to_stop(std::int32_t seqnr) {
   client_.request(Type::get, active_.at(seqnr)->device, to_xml(payload::SensorCancel{seqnr}));
 }
 
-void SensorReader::abandon(std::int32_t seqnr) {
-  const auto& device = active_.at(seqnr)->device;
-  tell_to_stop(seqnr);
-  finish(seqnr, malformed(fmt::format("{} sends more than {} fields", device.text(), settings.most_fields)));
-}
-
 template <class Predicate>
 void SensorReader::fail_all(Predicate which, const RequestError& error) {
   std::vector<std::int32_t> ended;
   for (const auto& [seqnr, active] : active_)
     if (which(*active)) ended.push_back(seqnr);
-  for (const auto seqnr : ended) finish(seqnr, std::unexpected(error));
+  for (const auto seqnr : ended) client_.guarded([&] { finish(seqnr, std::unexpected(error)); });
 }
 
 }  // namespace starling::client

@@ -28,7 +28,9 @@ class SensorReader final : public Extension {
   struct Settings {
     Milliseconds timeout{30'000};         // of silence of a device that reads
     Milliseconds queue_timeout{600'000};  // of silence of one that has queued the request, after its `when`
-    std::size_t most_fields = 100'000;    // of one readout, each message one more; then it is cancelled
+    // Of one readout; beyond either it is cancelled.
+    std::size_t most_fields = 100'000;    // each message one more
+    std::size_t most_bytes = 33'554'432;  // of XML
   };
 
   // All that came, in its order.
@@ -70,14 +72,14 @@ class SensorReader final : public Extension {
   using ActivePtr = std::shared_ptr<Active>;  // callbacks may end what they belong to
 
   void answered(std::int32_t seqnr, const Outcome<StanzaPtr>& answer);
-  void handle(const Jid& from, const payload::SensorMessage& message);
+  void handle(const Jid& from, const payload::SensorMessage& message, std::size_t bytes);
+  bool has_room(Active& active, std::size_t fields, std::size_t bytes);  // false: it is abandoned
   void take(const ActivePtr& active, payload::SensorFields fields);
   void take(const ActivePtr& active, const payload::SensorFailure& failure);
   void filter(const Active& active, payload::SensorFields& fields) const;
   void arm(std::int32_t seqnr);
   void finish(std::int32_t seqnr, Outcome<Reading> outcome);
   void tell_to_stop(std::int32_t seqnr);
-  void abandon(std::int32_t seqnr);  // and tells the device
   template <class Predicate>
   void fail_all(Predicate which, const RequestError& error);
   std::int32_t next_seqnr();

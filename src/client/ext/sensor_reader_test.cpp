@@ -358,6 +358,37 @@ TEST(SensorReader, IsNotFlooded) {
   EXPECT_TRUE(one.outcome);
 }
 
+TEST(SensorReader, IsNotFloodedByFewLongFields) {
+  Reader one(kMomentary, false);
+  one.reader.settings.most_bytes = 10'000;
+  one.read();
+  one.accepts();
+  one.says(fields(field("A", std::string(6'000, '1'))));
+  EXPECT_FALSE(one.outcome);
+  one.says(fields(field("A", std::string(6'000, '1'))));
+  ASSERT_TRUE(one.outcome);
+  EXPECT_EQ(one.outcome->error().message(), "bob@example.org/orchard sends more than 10000 bytes");
+  EXPECT_THAT(sent(one.bench).back(), HasSubstr("<cancel "));
+}
+
+TEST(SensorReader, EndsEachReadoutWhateverOneOfThemThrows) {
+  Reader one;
+  one.accepts();
+  int told = 0;
+  one.bench.in_turn([&] {
+    for (int i = 0; i < 2; ++i)
+      one.reader.read(jid(kDevice), kMomentary).result.then([&](const auto&) {
+        ++told;
+        throw std::runtime_error("no more");
+      });
+  });
+  answer(one.bench, sent(one.bench).at(0), "result", element("accepted", " seqnr='2'"));
+  one.bench.in_turn([&] { one.bench.servers.back()->drop(); });
+  EXPECT_EQ(told, 2);
+  EXPECT_TRUE(one.outcome);
+  EXPECT_THROW(one.bench.core->take_outcome(), std::runtime_error);
+}
+
 TEST(SensorReader, MayBeCancelledFromACallback) {
   Reader one(kMomentary, false);
   std::vector<std::string> order;

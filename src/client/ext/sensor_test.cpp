@@ -370,8 +370,22 @@ TEST(Sensor, SendsNothingWithoutASession) {
   Device device;
   device.says(req(" when='2026-01-01T00:01:00Z'"));
   device.bench.in_turn([&] { device.bench.servers.back()->fail(StreamCondition::reset); });
+  auto& server = *device.bench.servers.back();
+  server.bytes.clear();
   device.bench.loop.advance(Milliseconds{120'000});
   EXPECT_EQ(device.temperature, 26);
+  EXPECT_EQ(server.bytes, "");
+  EXPECT_EQ(device.bench.logged("<started"), 0u);
+  EXPECT_EQ(device.bench.logged("<fields"), 0u);
+}
+
+TEST(Sensor, MayThrowLaterToo) {
+  Device device;
+  device.says(req(" when='2026-01-01T00:01:00Z'"));
+  device.node.refresh = [](auto&, const auto&, const auto&) { throw std::runtime_error("no more"); };
+  device.bench.loop.advance(Milliseconds{60'000});
+  EXPECT_TRUE(device.bench.client->ended());
+  EXPECT_THROW(device.bench.core->take_outcome(), std::runtime_error);
 }
 
 }  // namespace
