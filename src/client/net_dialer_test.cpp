@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "net/test_https_server.h"
 #include "net/testing.h"
-#include "net/testing_https.h"
 #include "support/dns_server.h"
 
 namespace starling::client {

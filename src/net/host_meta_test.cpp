@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "net/test_https_server.h"
 #include "net/testing.h"
-#include "net/testing_https.h"
 #include "support/dns_server.h"
 
 namespace starling::net::testing {
