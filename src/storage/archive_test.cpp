@@ -276,6 +276,64 @@ TEST_P(ArchiveContract, LosesTheOldestBeyondALimitForEachAccountByItself) {
   EXPECT_THAT(stanzas({.account = "bob@x"}), ElementsAre("7", "8"));
 }
 
+TEST_P(ArchiveContract, EndsAPageWithItsBytes) {
+  commit({Letter{"12345"}, Letter{"67890"}, Letter{"a"}});
+  EXPECT_THAT(stanzas({.account = "ann@x", .bytes = 10}), ElementsAre("12345", "67890"));
+  EXPECT_FALSE(complete({.account = "ann@x", .bytes = 10}));
+  EXPECT_THAT(stanzas({.account = "ann@x", .bytes = 10, .from_end = true}), ElementsAre("67890", "a"));
+  EXPECT_THAT(stanzas({.account = "ann@x", .bytes = 1}), ElementsAre("12345"));
+  EXPECT_TRUE(complete({.account = "ann@x", .bytes = 11}));
+}
+
+TEST_P(ArchiveContract, TakesAnIdThatWasGivenOutBefore) {
+  MessageIds::Taker taker(store_->ids());
+  const auto first = taker.take();
+  const auto second = taker.take();
+  Append later = Letter{"later"};
+  later.message.id = second;
+  EXPECT_THAT(commit({later}), ElementsAre(second));
+  // What is still to come would be behind what was read.
+  EXPECT_THAT(stanzas({.account = "ann@x"}), IsEmpty());
+  EXPECT_EQ(ends("ann@x").last, std::nullopt);
+  EXPECT_EQ(error({.account = "ann@x", .after = first}), Errc::not_found);
+  EXPECT_EQ(error({.account = "ann@x", .after = second}), std::nullopt);
+  taker.settle(second);
+  EXPECT_THAT(stanzas({.account = "ann@x"}), IsEmpty());
+  Append earlier = Letter{"earlier"};
+  earlier.message.id = first;
+  commit({earlier});
+  taker.settle(first);
+  EXPECT_THAT(stanzas({.account = "ann@x"}), ElementsAre("earlier", "later"));
+  EXPECT_THAT(stanzas({.account = "ann@x", .after = first}), ElementsAre("later"));
+}
+
+TEST_P(ArchiveContract, AnIdThatIsNeverStoredIsNoObstacle) {
+  MessageIds::Taker taker(store_->ids());
+  const auto lost = taker.take();
+  commit({Letter{"there"}});
+  taker.settle(lost);
+  EXPECT_THAT(stanzas({.account = "ann@x"}), ElementsAre("there"));
+  EXPECT_EQ(error({.account = "ann@x", .after = lost}), Errc::not_found);
+}
+
+TEST_P(ArchiveContract, TheTailSaysWhatTheArchiveKeeps) {
+  commit({Letter{.stanza = "kept", .undelivered = true},
+          Letter{.stanza = "not", .for_owner = false, .undelivered = true}});
+  const auto tail = loop_.get([&] { return store_->undelivered("ann@x", 0, 100); }).value();
+  ASSERT_EQ(tail.size(), 2U);
+  EXPECT_TRUE(tail[0].archived);
+  EXPECT_FALSE(tail[1].archived);
+}
+
+TEST_P(ArchiveContract, KnowsARepeatBeforeItIsWritten) {
+  EXPECT_FALSE(store_->repeats("mark", 1000));
+  commit({Letter{.stanza = "x", .fingerprint = "mark"}});
+  EXPECT_TRUE(store_->repeats("mark", 1000));
+  EXPECT_TRUE(store_->repeats("mark", 1000 + kRepeatMs));
+  EXPECT_FALSE(store_->repeats("mark", 1001 + kRepeatMs));
+  EXPECT_FALSE(store_->repeats("other", 1000));
+}
+
 TEST_P(ArchiveContract, DoesNotStoreARepeatAgain) {
   const Letter letter{.stanza = "1", .stamp_ms = 1000, .undelivered = true, .fingerprint = "same"};
   const auto first = loop_.get([&] { return store_->commit({letter}); }).value();

@@ -11,6 +11,7 @@
 // written, later ones may be), unavailable (closing, or the disk lags so far behind that the queue of writes
 // is full), corrupt (what is stored is not what this version writes).
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,7 @@
 #include "base/task.h"
 #include "jid/jid.h"
 #include "storage/ledger.h"
+#include "storage/message_ids.h"
 
 namespace starling::storage {
 
@@ -45,7 +47,7 @@ struct Account {
 
 // One message. It is in the archives of up to two accounts, its owner's and its peer's, as one row of one id.
 struct ArchivedMessage {
-  std::uint64_t id = 0;       // given by the store; grows with every append, never reused
+  std::uint64_t id = 0;       // grows from message to message, never reused
   std::string owner;          // bare JID of its recipient, or of its sender when the recipient is elsewhere
   std::string peer;           // bare JID of the other side
   std::int64_t stamp_ms = 0;  // milliseconds since 1970, when the server took it
@@ -55,6 +57,7 @@ struct ArchivedMessage {
   // the stanzas sent to it.
   std::uint64_t session = 0;
   std::uint32_t number = 0;
+  bool archived = false;  // said by undelivered(): its owner's archive keeps it as well
   bool operator==(const ArchivedMessage&) const = default;
 };
 
@@ -87,8 +90,8 @@ struct DeleteValue {
 struct DeleteKind {
   std::string owner, kind;
 };
-// Its id is ignored and given by the store. It is kept as long as it is undelivered or an archive keeps it;
-// one that is neither from the beginning gets an id and no row.
+// Its id is one that was taken from ids(), or 0 for one that is taken when it is written. It is kept as long
+// as it is undelivered or an archive keeps it; one that is neither from the beginning gets an id and no row.
 struct Append {
   ArchivedMessage message;
   bool for_owner = false, for_peer = false;  // whose archives keep it
@@ -175,6 +178,7 @@ struct ArchiveQuery {
   std::uint64_t after = 0, before = 0;           // ids in the archive, exclusive; 0 for none
   std::vector<std::uint64_t> ids = {};           // these alone, if any: nothing else is looked at
   std::size_t limit = 50;
+  std::size_t bytes = std::numeric_limits<std::size_t>::max();  // of stanzas; one message is always given
   bool from_end = false;  // the last of what fits instead of the first; ascending either way
 };
 struct ArchivePage {
@@ -220,7 +224,14 @@ class Store {
   // Nothing when neither Receive nor Sent was written since it was last forgotten.
   virtual Task<Result<std::optional<SessionCounts>>> session_counts(std::uint64_t session) = 0;
 
-  // Errors: not_found when `after`, `before` or one of `ids` is not, or no more, in the archive.
+  // Where messages get ids before they are written.
+  [[nodiscard]] virtual MessageIds& ids() = 0;
+  // Whether an Append with this fingerprint, taken at `stamp_ms`, would be the repeat of one that is stored.
+  // In memory, any thread.
+  [[nodiscard]] virtual bool repeats(const std::string& fingerprint, std::int64_t stamp_ms) const = 0;
+
+  // Stops below what was taken from ids() and is not settled. Errors: not_found when `after`, `before` or one
+  // of `ids` is not, or no more, in the archive.
   virtual Task<Result<ArchivePage>> archive(ArchiveQuery query) = 0;
   virtual Task<Result<ArchiveEnds>> archive_ends(std::string account) = 0;
 

@@ -33,6 +33,10 @@ class FaultyStore final : public Store {
   Task<Result<std::optional<SessionCounts>>> session_counts(std::uint64_t session) override;
   Task<Result<ArchivePage>> archive(ArchiveQuery query) override;
   Task<Result<ArchiveEnds>> archive_ends(std::string account) override;
+  MessageIds& ids() override { return inner_->ids(); }
+  bool repeats(const std::string& fingerprint, std::int64_t stamp_ms) const override {
+    return inner_->repeats(fingerprint, stamp_ms);
+  }
   void close() override { inner_->close(); }
 
  private:

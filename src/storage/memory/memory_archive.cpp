@@ -11,6 +11,7 @@ void MemoryArchive::add(const Append& append) {
   Row row{append.message, append.for_owner, append.for_peer};
   row.message.session = 0;
   row.message.number = 0;
+  row.message.archived = false;
   rows_.emplace(append.message.id, std::move(row));
 }
 
@@ -52,7 +53,7 @@ void MemoryArchive::drop_what_nobody_keeps() {
   std::erase_if(rows_, [](const auto& row) { return !row.second.for_owner && !row.second.for_peer; });
 }
 
-Result<ArchivePage> MemoryArchive::page(const ArchiveQuery& query) const {
+Result<ArchivePage> MemoryArchive::page(const ArchiveQuery& query, std::uint64_t unsettled) const {
   auto must = query.ids;
   if (query.after != 0) must.push_back(query.after);
   if (query.before != 0) must.push_back(query.before);
@@ -71,28 +72,33 @@ Result<ArchivePage> MemoryArchive::page(const ArchiveQuery& query) const {
       continue;
     }
     const auto& other = message.owner == query.account ? message.peer : message.owner;
-    if (id <= query.after || (query.before != 0 && id >= query.before)) continue;
+    if (id >= unsettled || id <= query.after || (query.before != 0 && id >= query.before)) continue;
     if (message.stamp_ms < query.start_ms.value_or(message.stamp_ms)) continue;
     if (message.stamp_ms > query.end_ms.value_or(message.stamp_ms)) continue;
     if (!with.empty() && other != with) continue;
     if (query.with != with && !detail::is_between(message.stanza, query.with)) continue;
     page.messages.push_back(message);
   }
-  page.complete = !query.ids.empty() || page.messages.size() <= query.limit;
-  if (page.complete) return page;
-  const auto beyond = static_cast<std::ptrdiff_t>(page.messages.size() - query.limit);
-  if (query.from_end) {
-    page.messages.erase(page.messages.begin(), page.messages.begin() + beyond);
-  } else {
-    page.messages.resize(query.limit);
+  if (!query.ids.empty()) {
+    page.complete = true;
+    return page;
   }
+  if (query.from_end) std::ranges::reverse(page.messages);
+  std::size_t fit = 0;
+  for (std::size_t bytes = 0; fit < std::min(page.messages.size(), query.limit); ++fit) {
+    bytes += page.messages[fit].stanza.size();
+    if (fit != 0 && bytes > query.bytes) break;
+  }
+  page.complete = fit == page.messages.size();
+  page.messages.resize(fit);
+  if (query.from_end) std::ranges::reverse(page.messages);
   return page;
 }
 
-ArchiveEnds MemoryArchive::ends(const std::string& account) const {
+ArchiveEnds MemoryArchive::ends(const std::string& account, std::uint64_t unsettled) const {
   ArchiveEnds ends;
   for (const auto& [id, row] : rows_) {
-    if (!row.is_of(account)) continue;
+    if (id >= unsettled || !row.is_of(account)) continue;
     ends.last = ArchiveEnds::End{id, row.message.stamp_ms};
     if (!ends.first) ends.first = ends.last;
     ++ends.messages;

@@ -16,8 +16,8 @@ class MemoryArchive {
   void expire(const Expire& expire);
   void forget(const std::string& account);
 
-  [[nodiscard]] Result<ArchivePage> page(const ArchiveQuery& query) const;
-  [[nodiscard]] ArchiveEnds ends(const std::string& account) const;
+  [[nodiscard]] Result<ArchivePage> page(const ArchiveQuery& query, std::uint64_t unsettled) const;
+  [[nodiscard]] ArchiveEnds ends(const std::string& account, std::uint64_t unsettled) const;
 
  private:
   struct Row {

@@ -67,10 +67,14 @@ Result<Committed> MemoryStore::apply(Batch& batch) {
                   committed.appended.push_back(*earlier);
                   return;
                 }
-                repeats_.add(append.fingerprint, last_id_ + 1, message.stamp_ms);
               }
-              message.id = ++last_id_;
+              if (message.id == 0) {
+                message.id = own_ids_.take();
+                own_ids_.settle(message.id);
+              }
+              if (!append.fingerprint.empty()) repeats_.add(append.fingerprint, message.id, message.stamp_ms);
               committed.appended.push_back(message.id);
+              message.archived = append.for_owner;
               archive_.add(append);
               if (message.undelivered) tails_[message.owner].emplace(message.id, std::move(message));
             },
@@ -98,7 +102,8 @@ Result<Committed> MemoryStore::apply(Batch& batch) {
             [&](Sent& sent) { detail::apply(sessions_[sent.session], sent); },
             [&](ForgetSession& gone) { sessions_.erase(gone.session); },
             [&](ReplaceStanza& replace) {
-              const auto still = archive_.page({.account = replace.account, .ids = {replace.id}});
+              const auto still =
+                  archive_.page({.account = replace.account, .ids = {replace.id}}, ids_.unsettled());
               if (!still) return;
               archive_.replace(replace);
               if (const auto& message = still->messages.front(); message.undelivered)
@@ -212,13 +217,13 @@ Task<Result<std::optional<SessionCounts>>> MemoryStore::session_counts(std::uint
 Task<Result<ArchivePage>> MemoryStore::archive(ArchiveQuery query) {
   using R = Result<ArchivePage>;
   std::lock_guard lock(mutex_);
-  return ready<R>(closed_ ? R(closed()) : archive_.page(query));
+  return ready<R>(closed_ ? R(closed()) : archive_.page(query, ids_.unsettled()));
 }
 
 Task<Result<ArchiveEnds>> MemoryStore::archive_ends(std::string account) {
   using R = Result<ArchiveEnds>;
   std::lock_guard lock(mutex_);
-  return ready<R>(closed_ ? R(closed()) : R(archive_.ends(account)));
+  return ready<R>(closed_ ? R(closed()) : R(archive_.ends(account, ids_.unsettled())));
 }
 
 void MemoryStore::close() {

@@ -14,6 +14,7 @@ namespace starling::storage {
 
 class MemoryStore final : public Store {
  public:
+  MemoryStore() { ids_.reserve(std::numeric_limits<std::uint64_t>::max()); }
   Task<Result<Committed>> commit(Batch batch) override;
   Task<Result<std::optional<Account>>> account(std::string jid) override;
   Task<Result<std::vector<std::string>>> accounts(std::string domain, std::string after,
@@ -29,6 +30,10 @@ class MemoryStore final : public Store {
   Task<Result<std::optional<SessionCounts>>> session_counts(std::uint64_t session) override;
   Task<Result<ArchivePage>> archive(ArchiveQuery query) override;
   Task<Result<ArchiveEnds>> archive_ends(std::string account) override;
+  MessageIds& ids() override { return ids_; }
+  bool repeats(const std::string& fingerprint, std::int64_t stamp_ms) const override {
+    return repeats_.find(fingerprint, stamp_ms).has_value();
+  }
   void close() override;
 
  private:
@@ -40,7 +45,8 @@ class MemoryStore final : public Store {
 
   std::mutex mutex_;
   bool closed_ = false;
-  std::uint64_t last_id_ = 0;
+  MessageIds ids_;
+  MessageIds::Taker own_ids_{ids_};
   std::map<std::string, Account> accounts_;
   std::unordered_map<std::string, std::unordered_map<std::string, Kind>> values_;  // by owner, by kind
   std::unordered_map<std::string, Tail> tails_;                                    // by owner

@@ -44,7 +44,6 @@ Result<void> ArchiveIndex::open(Database& database) {
   };
   if (*mark < 0 || *mark > *reserved) return nonsense();
   mark_ = static_cast<std::uint64_t>(*mark);
-  last_id_ = static_cast<std::uint64_t>(*reserved);
   messages_.list_tail_up_to(mark_);
   recent_.indexed(mark_);
 
@@ -55,7 +54,7 @@ Result<void> ArchiveIndex::open(Database& database) {
     if (!row) return std::unexpected(row.error());
     if (!*row) break;
     const auto number = static_cast<std::uint64_t>(blocks->integer(0));
-    if (number > last_id_ / kBlock) return nonsense();
+    if (number > static_cast<std::uint64_t>(*reserved) / kBlock) return nonsense();
     recent_.put_block(number, {blocks->integer(1), blocks->integer(2)});
   }
 
@@ -104,7 +103,7 @@ Result<void> ArchiveIndex::forget(std::string_view jid, std::uint64_t next_id) {
 
 // Blocks that end before the time go as a whole; in the first that does not, its rows say from where on.
 Result<void> ArchiveIndex::expire(const Expire& expire) {
-  std::uint64_t below = last_id_ + 1;
+  std::uint64_t below = ids_.unsettled();
   if (const auto later = recent_.taken_within(expire.before_ms, std::numeric_limits<std::int64_t>::max())) {
     below = later->first;
     Using scope(first_after_);
@@ -137,8 +136,7 @@ Result<void> ArchiveIndex::step() {
   return sweep_.wanted || sweep_.walking ? sweep_some() : Result<void>{};
 }
 
-void ArchiveIndex::committed(std::uint64_t last_id) {
-  last_id_ = last_id;
+void ArchiveIndex::committed() {
   const auto& appended = messages_.appended();
   if (!appended.stamps.empty()) recent_.add(appended.entries, appended.stamps);
   undelivered_.insert(undelivered_.end(), appended.undelivered.begin(), appended.undelivered.end());
@@ -157,16 +155,18 @@ void ArchiveIndex::rolled_back() {
   sweep_ = sweep_committed_;
 }
 
-// What the running group has appended is not in it and has higher ids.
+// What is not settled is not in it, as what the running group has appended.
 void ArchiveIndex::begin_run() {
-  run_.by_id = recent_.freeze();
+  run_.last_id = ids_.unsettled() - 1;
+  run_.by_id = recent_.freeze(run_.last_id);
   run_.by_party = *run_.by_id;
   std::ranges::sort(run_.by_party, {}, [](const ArchiveEntry& entry) {
     return std::tuple(entry.account, entry.other, entry.id);
   });
-  run_.undelivered = std::exchange(undelivered_, {});
-  run_.last_id = last_id_;
-  messages_.list_tail_up_to(last_id_);
+  const auto belongs = [&](std::uint64_t id) { return id <= run_.last_id; };
+  std::ranges::copy_if(undelivered_, std::back_inserter(run_.undelivered), belongs);
+  std::erase_if(undelivered_, belongs);
+  messages_.list_tail_up_to(run_.last_id);
 }
 
 Result<void> ArchiveIndex::index_some() {

@@ -13,7 +13,8 @@ namespace starling::storage::sqlite {
 
 class ArchiveIndex {
  public:
-  ArchiveIndex(MessageTable& messages, RecentArchive& recent) : messages_(messages), recent_(recent) {}
+  ArchiveIndex(MessageTable& messages, RecentArchive& recent, const MessageIds& ids)
+      : messages_(messages), recent_(recent), ids_(ids) {}
 
   // Loads what the mark and the log say.
   Result<void> open(Database& database);
@@ -28,8 +29,8 @@ class ArchiveIndex {
   [[nodiscard]] bool busy() const;
   // Some of what is to be done.
   Result<void> step();
-  // The transaction is written, `last_id` being the last that was given; or undone.
-  void committed(std::uint64_t last_id);
+  // The transaction is written, or undone.
+  void committed();
   void rolled_back();
 
  private:
@@ -63,10 +64,10 @@ class ArchiveIndex {
 
   MessageTable& messages_;
   RecentArchive& recent_;
+  const MessageIds& ids_;
   Statement insert_, insert_party_, insert_tail_, count_, set_mark_, put_block_, want_sweep_, first_sweep_,
       end_sweep_, next_party_, oldest_, delete_, delete_party_, first_after_;
   std::uint64_t mark_ = 0;
-  std::uint64_t last_id_ = 0;               // the last that was given and committed
   std::vector<std::uint64_t> undelivered_;  // appended since the last run began
   Run run_;
   std::size_t run_committed_ = 0;  // run_.done as it is in the database

@@ -87,7 +87,8 @@ Result<void> ArchiveReader::visit_recent(const Archive& archive, const Span& spa
   const auto& entries = archive.recent.entries;
   for (std::size_t at = 0; at < entries.size() && going; ++at) {
     const auto& entry = entries[span.from_end ? entries.size() - 1 - at : at];
-    if (entry.id < span.first || entry.id > span.last || (span.other != 0 && entry.other != span.other))
+    if (entry.id < span.first || entry.id > span.last || entry.id >= archive.recent.unsettled ||
+        (span.other != 0 && entry.other != span.other))
       continue;
     auto more = visit(entry.id);
     if (!more) return std::unexpected(std::move(more.error()));
@@ -183,10 +184,15 @@ Result<ArchivePage> ArchiveReader::page_of(Archive& archive, std::uint64_t other
   }
   if (!known || span.first > span.last || (!query.with.empty() && other == 0)) return page;
 
+  std::size_t bytes = 0;
   const Visit visit = [&](std::uint64_t id) -> Result<bool> {
+    const auto before = page.messages.size();
     if (auto done = take(archive, id, query, page.messages); !done)
       return std::unexpected(std::move(done.error()));
-    return page.messages.size() <= query.limit;
+    if (page.messages.size() == before) return true;
+    bytes += page.messages.back().stanza.size();
+    page.complete = before < query.limit && (before == 0 || bytes <= query.bytes);
+    return page.complete;
   };
   bool going = true;
   if (query.from_end)
@@ -197,7 +203,6 @@ Result<ArchivePage> ArchiveReader::page_of(Archive& archive, std::uint64_t other
   if (!query.from_end)
     if (auto done = visit_recent(archive, span, visit, going); !done)
       return std::unexpected(std::move(done.error()));
-  page.complete = page.messages.size() <= query.limit;
   if (!page.complete) page.messages.pop_back();
   if (query.from_end) std::ranges::reverse(page.messages);
   return page;

@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 
+#include "storage/sqlite/message_table.h"
+
 namespace starling::storage::sqlite {
 namespace {
 
@@ -157,7 +159,7 @@ Result<std::vector<ArchivedMessage>> Reader::undelivered(const std::string& owne
           return fail(Errc::corrupt, fmt::format("The stored message {} has changed its owner.", id));
         messages.push_back({id, owner, row.string(1), row.integer(2), true, row.string(3),
                             static_cast<std::uint64_t>(row.integer(4)),
-                            static_cast<std::uint32_t>(row.integer(5))});
+                            static_cast<std::uint32_t>(row.integer(5)), (row.integer(6) & kForOwner) != 0});
       }
     }
     return messages;

@@ -63,7 +63,7 @@ class Reader {
   Query value_{"SELECT value FROM value WHERE owner=?1 AND kind=?2 AND key=?3"};
   Query values_{"SELECT key, value FROM value WHERE owner=?1 AND kind=?2 ORDER BY key"};
   Query message_{
-      "SELECT o.jid, p.jid, m.stamp_ms, m.stanza, m.session, m.number FROM message m "
+      "SELECT o.jid, p.jid, m.stamp_ms, m.stanza, m.session, m.number, m.kept FROM message m "
       "LEFT JOIN party o ON o.number=m.owner LEFT JOIN party p ON p.number=m.peer "
       "WHERE m.id=?1 AND m.undelivered=1"};
   Query session_{kReadSession};

@@ -4,7 +4,11 @@ namespace starling::storage::sqlite {
 
 void RecentArchive::add(std::span<const ArchiveEntry> entries, std::span<const Stamped> stamps) {
   std::lock_guard lock(mutex_);
-  for (const auto& entry : entries) newest_[entry.account].push_back(entry);
+  for (const auto& entry : entries) {
+    auto& known = newest_[entry.account];
+    known.insert(std::ranges::upper_bound(known, entry.id, {}, &ArchiveEntry::id),
+                 entry);  // nearly always last
+  }
   entries_ += entries.size();
   for (const auto& [id, stamp_ms] : stamps) {
     auto& block = grow_to(id / kBlock);
@@ -18,7 +22,7 @@ std::size_t RecentArchive::entries() const {
   return entries_;
 }
 
-std::shared_ptr<const RecentArchive::Run> RecentArchive::freeze() {
+std::shared_ptr<const RecentArchive::Run> RecentArchive::freeze(std::uint64_t up_to) {
   std::lock_guard lock(mutex_);
   std::vector<std::uint64_t> accounts;
   accounts.reserve(newest_.size());
@@ -27,11 +31,13 @@ std::shared_ptr<const RecentArchive::Run> RecentArchive::freeze() {
   auto run = std::make_shared<Run>();
   run->reserve(entries_);
   for (const auto account : accounts) {
-    const auto& entries = newest_.at(account);
-    run->insert(run->end(), entries.begin(), entries.end());
+    auto& entries = newest_.at(account);
+    const auto end = std::ranges::upper_bound(entries, up_to, {}, &ArchiveEntry::id);
+    run->insert(run->end(), entries.begin(), end);
+    entries.erase(entries.begin(), end);
+    if (entries.empty()) newest_.erase(account);
   }
-  newest_.clear();
-  entries_ = 0;
+  entries_ -= run->size();
   frozen_ = run;
   return run;
 }
@@ -43,8 +49,9 @@ void RecentArchive::indexed(std::uint64_t id) {
 }
 
 RecentArchive::View RecentArchive::view(std::uint64_t account) const {
+  const auto unsettled = ids_.unsettled();  // first: what is settled by then is here
   std::lock_guard lock(mutex_);
-  View view{indexed_, {}};
+  View view{indexed_, unsettled, {}};
   if (frozen_) {
     const auto of_account = std::ranges::equal_range(*frozen_, account, {}, &ArchiveEntry::account);
     view.entries.assign(of_account.begin(), of_account.end());

@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "storage/message_ids.h"
+
 namespace starling::storage::sqlite {
 
 // That a message is in an account's archive. Accounts and parties are numbers of the table `party`.
@@ -40,17 +42,20 @@ class RecentArchive {
     std::int64_t stamp_ms = 0;
   };
 
-  // Ids ascend from call to call.
+  explicit RecentArchive(const MessageIds& ids) : ids_(ids) {}
+
+  // An account's ids ascend, or nearly so.
   void add(std::span<const ArchiveEntry> entries, std::span<const Stamped> stamps);
   [[nodiscard]] std::size_t entries() const;
-  // Everything that is here becomes the run that is being indexed; there must be none.
-  std::shared_ptr<const Run> freeze();
+  // Everything that is here up to an id becomes the run that is being indexed; there must be none.
+  std::shared_ptr<const Run> freeze(std::uint64_t up_to);
   // All up to `id` is in the index: the run goes.
   void indexed(std::uint64_t id);
 
   // What readers see: entries of an account beyond what is in the index, ascending.
   struct View {
-    std::uint64_t indexed = 0;  // the index has all up to this id
+    std::uint64_t indexed = 0;    // the index has all up to this id
+    std::uint64_t unsettled = 0;  // below this one nothing is still to come
     std::vector<ArchiveEntry> entries;
   };
   [[nodiscard]] View view(std::uint64_t account) const;
@@ -64,6 +69,7 @@ class RecentArchive {
  private:
   StampBlock& grow_to(std::uint64_t number);
 
+  const MessageIds& ids_;
   mutable std::mutex mutex_;
   std::uint64_t indexed_ = 0;
   std::shared_ptr<const Run> frozen_;

@@ -34,18 +34,24 @@ class SqliteStore final : public Store {
   Task<Result<std::optional<SessionCounts>>> session_counts(std::uint64_t session) override;
   Task<Result<ArchivePage>> archive(ArchiveQuery query) override;
   Task<Result<ArchiveEnds>> archive_ends(std::string account) override;
+  MessageIds& ids() override { return ids_; }
+  bool repeats(const std::string& fingerprint, std::int64_t stamp_ms) const override {
+    return writer_.repeats().find(fingerprint, stamp_ms).has_value();
+  }
   void close() override;
 
   // Transactions committed since the start; fewer than batches when they come together. Any thread.
   [[nodiscard]] std::uint64_t transactions() const { return writer_.transactions(); }
 
  private:
-  explicit SqliteStore(const std::string& file) : writer_(tails_, recent_), readers_(file, tails_, recent_) {}
+  explicit SqliteStore(const std::string& file)
+      : recent_(ids_), writer_(tails_, recent_, ids_), readers_(file, tails_, recent_) {}
 
   // A Task for what `read` makes of a Reader, on one of the readers' threads.
   template <class T, class Read>
   Task<Result<T>> on_reader(Read read);
 
+  MessageIds ids_;
   TailIndex tails_;
   RecentArchive recent_;
   Writer writer_;

@@ -286,6 +286,31 @@ TEST_F(SqliteStoreTest, IndexesBehindAndServesAllMeanwhile) {
   EXPECT_EQ(size("user7@x").messages, 0U);
 }
 
+// The mark never passes an id whose message is still to come, however long that takes.
+TEST_F(SqliteStoreTest, IndexesUpToWhatIsNotSettled) {
+  open();
+  std::uint64_t late = 0;
+  {
+    MessageIds::Taker taker(store_->ids());
+    ASSERT_TRUE(commit({kept("ann@x", "1")}));
+    late = taker.take();
+    ASSERT_TRUE(commit({kept("ann@x", "3"), Expire{}}));
+    while (ask("SELECT count(*) FROM archive") != 2) std::this_thread::yield();
+    EXPECT_LT(ask("SELECT value FROM meta WHERE name='indexed'"), static_cast<std::int64_t>(late));
+    Append second = kept("ann@x", "2");
+    second.message.id = late;
+    ASSERT_TRUE(commit({second}));
+    taker.settle(late);
+    EXPECT_THAT(archived({.account = "ann@x"}), ElementsAre("1", "2", "3"));
+  }
+  open();
+  EXPECT_THAT(archived({.account = "ann@x"}), ElementsAre("1", "2", "3"));
+  ASSERT_TRUE(commit({Expire{}}));
+  while (ask("SELECT count(*) FROM archive") != 6) std::this_thread::yield();
+  EXPECT_THAT(archived({.account = "ann@x"}), ElementsAre("1", "2", "3"));
+  EXPECT_THAT(archived({.account = "ann@x", .after = late}), ElementsAre("3"));
+}
+
 TEST_F(SqliteStoreTest, DeletesWhatNoArchiveKeeps) {
   open();
   Batch batch;

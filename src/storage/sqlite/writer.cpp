@@ -27,7 +27,7 @@ constexpr int kMaxLogPages = 8192;
 // What runs behind does so with every group, and this often when there are none.
 constexpr milliseconds kBehind{1};
 constexpr std::uint64_t kRepeatsDroppedAtOnce = 4096;
-constexpr std::uint64_t kReserveIds = 1 << 16;
+constexpr std::uint64_t kReserveIds = 1 << 17;
 constexpr std::int64_t kFreePagesKept = 1024;
 
 // These have an effect only before the first table is made, and write nothing.
@@ -118,7 +118,9 @@ Result<void> Writer::fill_tails() {
                       database_.file(), *id));
   }
   reserved_ = static_cast<std::uint64_t>(*reserved);
-  next_id_ = reserved_ + 1;
+  ids_.begin(reserved_);
+  if (auto done = reserve_ids(); !done) return done;
+  ids_.reserve(reserved_);
 
   if (auto done = messages_.open(database_); !done) return done;
   if (auto done = index_.open(database_); !done) return done;
@@ -246,8 +248,15 @@ void Writer::write_group(Group& group) {
   }
   transactions_.fetch_add(1, std::memory_order_relaxed);
   for (const auto& change : changes_) tails_.apply(change);
-  index_.committed(next_id_ - 1);
+  index_.committed();
   messages_.committed();
+  ids_.reserve(reserved_);
+  settle_taken();
+}
+
+// After the index has them: until then readers are not to go past them.
+void Writer::settle_taken() {
+  for (const auto id : std::exchange(taken_ids_, {})) own_ids_.settle(id);
 }
 
 void Writer::undo() {
@@ -258,6 +267,7 @@ void Writer::undo() {
   index_.rolled_back();
   messages_.rolled_back();
   repeats_.undo(repeats_added_);
+  settle_taken();
 }
 
 Result<void> Writer::write_all(Group& group) {
@@ -335,7 +345,7 @@ Result<void> Writer::write(const SetLastSeen& set, Committed& /*committed*/) {
 Result<void> Writer::write(const DeleteAccount& gone, Committed& /*committed*/) {
   doom(gone.jid, std::numeric_limits<std::uint64_t>::max());
   changes_.push_back({TailChange::Kind::remove_all, 0, 0, gone.jid});
-  if (auto done = index_.forget(gone.jid, next_id_); !done) return done;
+  if (auto done = index_.forget(gone.jid, ids_.next()); !done) return done;
   if (auto done = sql_.delete_owner.bind(1, gone.jid).run(); !done) return done;
   return sql_.delete_account.bind(1, gone.jid).run();
 }
@@ -361,7 +371,8 @@ Result<void> Writer::write(const Append& append, Committed& committed) {
       return {};
     }
   }
-  const std::uint64_t id = next_id_++;
+  const std::uint64_t id = message.id != 0 ? message.id : own_ids_.take_unreserved();
+  if (message.id == 0) taken_ids_.push_back(id);
   committed.appended.push_back(id);
   if (!append.fingerprint.empty()) {
     repeats_.add(append.fingerprint, id, message.stamp_ms);
@@ -450,10 +461,11 @@ Result<void> Writer::drop_repeats() {
 }
 
 // Ids are reserved by the thousands: a mark that is written now and then is all it takes for none to be given
-// twice, even when the rows that had them are gone.
+// twice, even when the rows that had them are gone, or were never written.
 Result<void> Writer::reserve_ids() {
-  if (next_id_ <= reserved_ + 1) return {};
-  reserved_ = next_id_ + kReserveIds;
+  const std::uint64_t wanted = ids_.next() + kReserveIds;
+  if (wanted < reserved_ + kReserveIds / 2) return {};
+  reserved_ = wanted;
   return sql_.reserve_ids.bind(1, static_cast<std::int64_t>(reserved_)).run();
 }
 
@@ -502,7 +514,7 @@ void Writer::tidy() {
   if (index_.busy()) {
     repeats_added_ = 0;
     if (auto done = step_behind(); done) {
-      index_.committed(next_id_ - 1);
+      index_.committed();
       messages_.committed();
     } else {
       log::error("storage: {}", done.error().message);

@@ -22,7 +22,8 @@ class Writer {
  public:
   using Resolver = Completion<Result<Committed>>::Resolver;
 
-  Writer(TailIndex& tails, RecentArchive& recent) : tails_(tails), index_(messages_, recent) {}
+  Writer(TailIndex& tails, RecentArchive& recent, MessageIds& ids)
+      : tails_(tails), index_(messages_, recent, ids), ids_(ids), own_ids_(ids) {}
   ~Writer() { close(); }
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
@@ -36,6 +37,7 @@ class Writer {
   // Writes what waits, moves the log into the database and ends the thread.
   void close();
 
+  [[nodiscard]] const RepeatWindow& repeats() const { return repeats_; }
   [[nodiscard]] std::uint64_t transactions() const { return transactions_; }
 
  private:
@@ -90,6 +92,7 @@ class Writer {
   Result<void> reserve_ids();
   void doom(std::string_view owner, std::uint64_t up_to);
   void index_new_appends();
+  void settle_taken();
   static void answer(Group group);
   void checkpoint();
   void tidy();
@@ -103,12 +106,14 @@ class Writer {
   RepeatWindow repeats_;
 
   // Of the thread alone.
-  std::uint64_t next_id_ = 1;
-  std::uint64_t reserved_ = 0;           // as it is in the database: ids up to it may have been given
-  int log_pages_ = 0;                    // in the write-ahead log and not yet in the database
-  bool crowded_ = false;                 // the last group had more than one batch
-  std::vector<TailChange> changes_;      // of this group, for the index once it is committed
-  std::vector<std::uint64_t> gone_ids_;  // messages that leave their tails with this group
+  MessageIds& ids_;
+  MessageIds::Taker own_ids_;
+  std::vector<std::uint64_t> taken_ids_;  // for this group
+  std::uint64_t reserved_ = 0;            // as it is in the database: ids up to it may have been given
+  int log_pages_ = 0;                     // in the write-ahead log and not yet in the database
+  bool crowded_ = false;                  // the last group had more than one batch
+  std::vector<TailChange> changes_;       // of this group, for the index once it is committed
+  std::vector<std::uint64_t> gone_ids_;   // messages that leave their tails with this group
   // Ids that this group has appended, by owner, from the first changes_; made only for groups that also
   // remove.
   std::unordered_map<std::string_view, std::vector<std::uint64_t>> new_ids_;
