@@ -56,6 +56,35 @@ std::string pbkdf2(Hash hash, std::string_view password, std::string_view salt, 
   return out;
 }
 
+struct BlockCipher::Contexts {
+  using Context = std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)>;
+  Context encrypt{EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_free};
+  Context decrypt{EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_free};
+
+  static void run(const Context& context, Block& block) {
+    int size = 0;
+    if (EVP_CipherUpdate(context.get(), block.data(), &size, block.data(), static_cast<int>(block.size())) !=
+        1)
+      throw std::runtime_error("libcrypto cannot run AES");
+  }
+};
+
+BlockCipher::BlockCipher(std::string_view key) : contexts_(std::make_unique<Contexts>()) {
+  if (key.size() < sizeof(Block)) throw std::invalid_argument("a key of 16 bytes is needed");
+  const auto set_up = [&](const Contexts::Context& context, int encrypts) {
+    return context &&
+           EVP_CipherInit_ex(context.get(), EVP_aes_128_ecb(), nullptr, bytes(key), nullptr, encrypts) == 1 &&
+           EVP_CIPHER_CTX_set_padding(context.get(), 0) == 1;
+  };
+  if (!set_up(contexts_->encrypt, 1) || !set_up(contexts_->decrypt, 0))
+    throw std::runtime_error("libcrypto cannot set up AES");
+}
+
+BlockCipher::~BlockCipher() = default;
+
+void BlockCipher::encrypt(Block& block) { Contexts::run(contexts_->encrypt, block); }
+void BlockCipher::decrypt(Block& block) { Contexts::run(contexts_->decrypt, block); }
+
 bool constant_time_equal(std::string_view a, std::string_view b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }

@@ -15,6 +15,8 @@ std::unique_ptr<Module> vcard();
 std::unique_ptr<Module> private_xml();
 std::unique_ptr<Module> registration();
 std::unique_ptr<Module> offline(const server::Config& config);
+std::unique_ptr<Module> archive();
+std::unique_ptr<Module> retraction();
 std::unique_ptr<Module> carbons();
 std::unique_ptr<Module> limits_feature();
 
@@ -30,6 +32,8 @@ std::vector<std::unique_ptr<Module>> all(const server::Config& config) {
   list.push_back(private_xml());
   list.push_back(registration());
   list.push_back(offline(config));
+  list.push_back(archive());
+  list.push_back(retraction());
   list.push_back(carbons());
   list.push_back(limits_feature());
   return list;

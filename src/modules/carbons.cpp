@@ -11,6 +11,7 @@ using namespace server;
 
 constexpr std::string_view kCarbons = "urn:xmpp:carbons:2";
 constexpr std::string_view kForward = "urn:xmpp:forward:0";
+constexpr std::string_view kStanzaIds = "urn:xmpp:sid:0";
 constexpr std::string_view kMucUser = "http://jabber.org/protocol/muc#user";
 constexpr std::string_view kDirectInvitation = "jabber:x:conference";
 constexpr std::string_view kMarkers = "urn:xmpp:chat-markers:0";
@@ -31,10 +32,19 @@ bool eligible(const Stanza& message, bool outward) {
          element.child_in(kMarkers) != nullptr || element.child_in(kDirectInvitation) != nullptr;
 }
 
-// The message as it was, inside a message of the account's own (sections 7 and 8).
-StanzaPtr wrap(const Stanza& message, const Jid& account, std::string_view direction) {
+// The message as it was, inside a message of the account's own (sections 7 and 8). `archived` names it in the
+// account's archive (XEP-0313 3.5), if that is known.
+StanzaPtr wrap(const Stanza& message, const Jid& account, std::string_view direction,
+               std::string_view archived) {
+  std::string added;
+  if (!archived.empty())
+    xml::Writer(added)
+        .open("stanza-id", kStanzaIds)
+        .attribute("by", account.text())
+        .attribute("id", archived)
+        .close();
   std::string original;
-  message.write(original);
+  message.write(original, message.to(), added);
   std::string inner;
   xml::Writer writer(inner, ns::client);
   writer.open(direction, kCarbons).open("forwarded", kForward);
@@ -64,11 +74,12 @@ class Carbons final : public Module {
                        request.session->set_option(kCarbons, on);
                        return std::string();
                      });
-    registry.copy([](const Copying& copying) { copy(copying); });
+    context_ = &registry.context();
+    registry.copy([this](const Copying& copying) { copy(copying); });
   }
 
  private:
-  static void copy(const Copying& copying) {
+  void copy(const Copying& copying) {
     const Stanza& message = *copying.envelope.stanza;
     StanzaPtr carbon;
     for (Session* session : copying.account.sessions()) {
@@ -76,11 +87,15 @@ class Carbons final : public Module {
         continue;
       if (!carbon) {
         if (!eligible(message, copying.outward)) return;
-        carbon = wrap(message, copying.account.jid(), copying.outward ? "sent" : "received");
+        const std::uint64_t id = copying.envelope.archive_id;
+        carbon = wrap(message, copying.account.jid(), copying.outward ? "sent" : "received",
+                      id != 0 ? context_->archive_name(id) : std::string());
       }
       session->deliver({.stanza = carbon, .to = session->jid(), .trace = copying.envelope.trace});
     }
   }
+
+  Context* context_ = nullptr;
 };
 
 }  // namespace

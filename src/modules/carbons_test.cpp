@@ -25,7 +25,12 @@ class CarbonsTest : public ::testing::Test {
   void forget() {
     for (TestClient* one : {&juliet, &garden, &home, &plain}) one->take();
   }
-  TestHost host;
+  static server::Config config() {
+    server::Config config = TestHost::default_config();
+    config.archive.by_default = server::Archiving::never;
+    return config;
+  }
+  TestHost host{config()};
   TestClient& juliet = client("juliet@localhost/balcony", false);
   TestClient& garden = client("romeo@localhost/garden", true);
   TestClient& home = client("romeo@localhost/home", true);

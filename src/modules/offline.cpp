@@ -11,13 +11,6 @@ namespace {
 
 using namespace server;
 
-// Something that is worth reading later: chat states (XEP-0085), hints and the thread they belong to are not.
-bool has_content(const Stanza& message) {
-  return std::ranges::any_of(message.element().children(), [](const xml::Element& child) {
-    return child.ns() != ns::chat_states && child.ns() != ns::hints && child.name() != "thread";
-  });
-}
-
 bool worth_keeping(const Stanza& message) {
   if (message.type() != Type::normal && message.type() != Type::chat) return false;
   if (message.child("no-store", ns::hints) != nullptr) return false;

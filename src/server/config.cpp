@@ -162,6 +162,17 @@ std::vector<ConfigKey> make_keys() {
            STARLING_FIELD(auth.plain_without_tls)),
       flag("offline.enabled", "keep messages for accounts that are offline; else they return to the sender",
            STARLING_FIELD(offline.enabled)),
+      choice("archive.default",
+             "whose messages an account's archive keeps (XEP-0313) until its user decides: everybody's, "
+             "those of "
+             "contacts, or nobody's",
+             {"always", "roster", "never"}, STARLING_FIELD(archive.by_default)),
+      number("archive.days", "days that archives keep a message; 0: for ever", 0, 100'000,
+             STARLING_FIELD(archive.days)),
+      number("archive.messages", "newest messages that each archive keeps; 0: all", 0, kMost,
+             STARLING_FIELD(archive.messages)),
+      number("archive.bytes", "bytes of newest messages that each archive keeps; 0: all", 0,
+             std::numeric_limits<std::int64_t>::max(), STARLING_FIELD(archive.bytes)),
       storage_key(
           "where accounts and messages are kept: sqlite:FILE, or memory: which forgets them at the end"),
       choice("log.level", "what is logged to stderr", {"trace", "debug", "info", "warn", "error", "off"},

@@ -23,6 +23,9 @@ namespace starling::server {
 // RFC 6120 5.3.1; `off` offers no STARTTLS at all.
 enum class TlsPolicy { required, optional, off };
 
+// Whose messages go into an archive (XEP-0441 2.1.1).
+enum class Archiving : std::uint8_t { always, roster, never };
+
 struct Config {
   std::vector<std::string> domains{
       "localhost"};         // prepared (RFC 7622 3.2); at least one, the first is the main one
@@ -58,6 +61,11 @@ struct Config {
   struct Offline {
     bool enabled = true;
   } offline;
+
+  struct Archive {
+    Archiving by_default = Archiving::always;
+    std::size_t days = 0, messages = 0, bytes = 0;  // what is kept of each account's at most, 0 for no limit
+  } archive;
 
   struct Log {
     log::Level level = log::Level::info;

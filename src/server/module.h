@@ -4,6 +4,7 @@
 // know this header, storage/store.h, config.h and payloads, and never each other.
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -48,12 +49,15 @@ class Session {
       const = 0;  // the last broadcast one; null before the first
   [[nodiscard]] virtual SteadyTime last_activity() const = 0;
   virtual void deliver(const Envelope& envelope) = 0;
+  virtual void deliver_text(std::string_view xml) = 0;  // a stanza of the server's own, written as it is
   // What a module notes of the session under a name of its own (a literal). It outlives connections and the
   // server as far as the session does.
   [[nodiscard]] virtual bool option(std::string_view name) const = 0;
   virtual void set_option(std::string_view name, bool on) = 0;
   virtual void end(const StreamError& error) = 0;  // closes the stream
 };
+
+inline constexpr std::string_view kSettingKind = "setting";
 
 // A user's account, on its home shard. Do not keep it across a co_await: ask Context::loaded() again.
 class Account {
@@ -65,6 +69,11 @@ class Account {
   // The contact (any JID of theirs) gets this account's presence: subscription `from` or `both`, or the
   // account itself.
   [[nodiscard]] virtual bool trusts(const Jid& contact) const = 0;
+  [[nodiscard]] virtual bool in_roster(const Jid& contact) const = 0;
+  // What a module keeps of the account, loaded with it: the value of kind kSettingKind, or empty. Whoever
+  // writes it to the store says so here.
+  [[nodiscard]] virtual std::string_view setting(std::string_view name) const = 0;
+  virtual void setting_changed(std::string_view name, std::string value) = 0;
   [[nodiscard]] virtual const storage::Account& record() const = 0;  // without its keys
 };
 
@@ -116,6 +125,13 @@ enum class Keep {
   drop,  // nobody misses it: silence
 };
 
+// A message that is stored, in the archives of its recipient or its sender or both.
+struct Archived {
+  const Envelope& envelope;
+  const Jid& recipient;  // bare
+  bool for_recipient, for_sender;
+};
+
 // What happens to sessions, in the order in which it happens.
 struct SessionEvents {
   std::function<void(Account&, Session&)> bound;
@@ -150,6 +166,9 @@ class Context {
   // Sends a stanza on its way, as if from its `from`, which must be ours. Never from inside a phase: it is
   // queued there.
   virtual void route(Stanza stanza) = 0;
+  // What clients see of a message's id in an archive (XEP-0313 3), and the id of what one shows.
+  [[nodiscard]] virtual std::string archive_name(std::uint64_t id) = 0;
+  [[nodiscard]] virtual std::optional<std::uint64_t> archive_id(std::string_view name) = 0;
   // Asks `to` (a session on this shard) in the name of its domain; the result's payload or the error, or
   // remote-server-timeout after `patience`.
   virtual Task<std::expected<StanzaPtr, StanzaError>> ask(Jid to, std::string payload,
@@ -176,6 +195,11 @@ class Registry {
   // May deliver copies to other sessions of the account.
   virtual void copy(std::function<void(const Copying&)> phase) = 0;
   virtual void absent(std::function<Keep(const Account&, const Stanza&)> phase) = 0;
+  // Whether an account's archive keeps a message that it sends (`outward`) or is sent; any module's yes
+  // counts.
+  virtual void archive(std::function<bool(const Account&, const Stanza&, bool outward)> phase) = 0;
+  // On the recipient's shard.
+  virtual void on_archived(std::function<void(const Archived&)> handler) = 0;
   virtual void on_session(SessionEvents events) = 0;
 
   // `advertise` and `claims` are called on the shard of the connection, as is `handler` (may be empty), which

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "server/core.h"
 #include "server/shard.h"
+#include "server/stanza_id.h"
 #include "xml/namespaces.h"
 
 namespace starling::server {
@@ -19,6 +20,8 @@ void Shard::from_session(UserSession& session, Stanza stanza, Counted counted) {
                             stanza.type() != Type::error;
   stanza.set_from(subscription ? user.jid() : session.jid());
   const bool addressed = !stanza.to().empty();
+  if (stanza.kind() == Kind::message && has_ids(stanza))
+    if (auto cleaned = without_stanza_id(stanza, user.jid())) stanza = *std::move(cleaned);
   // RFC 6120 10.3: without an address, a message or IQ is for the user's own account.
   if (!addressed && stanza.kind() == Kind::message) stanza.set_to(user.jid());
   const auto shared = std::make_shared<const Stanza>(std::move(stanza));
@@ -46,6 +49,8 @@ void Shard::from_session(UserSession& session, Stanza stanza, Counted counted) {
       Session* const sender = &session;
       copy({envelope, user, true, {&sender, 1}});
     }
+    if (shared->kind() == Kind::message)
+      envelope.for_sender = !envelope.to.same_bare(user.jid()) && archives(user, *shared, true);
     route(std::move(envelope));
   }
   drain();

@@ -22,6 +22,7 @@ Shard::Shard(Core& core, std::size_t index, Loop& loop, Config config, const Mod
     : core_(core),
       index_(index),
       loop_(loop),
+      message_ids_(core.store().ids()),
       journal_(loop, core.store()),
       scratch_(kScratchBytes),
       id_prefix_(crypto::random_id(36)) {
@@ -245,6 +246,11 @@ void Shard::give_buffer(std::string buffer) {
 }
 
 std::string Shard::next_id() { return fmt::format("{}-{}", id_prefix_, ++id_counter_); }
+
+ArchiveIds& Shard::archive_ids() {
+  if (!archive_ids_) archive_ids_.emplace(core_.secret());  // which is there before anybody may log in
+  return *archive_ids_;
+}
 
 std::int64_t Shard::wall_ms() const {
   return std::chrono::duration_cast<std::chrono::milliseconds>(loop_.wall().time_since_epoch()).count();

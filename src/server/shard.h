@@ -2,13 +2,16 @@
 // One core's share of the server: its accounts, its connections, its own copy of every module, and the
 // router. Shares nothing with other shards but what crosses as Envelopes. Everything here is for the shard's
 // own thread unless it says so.
+#include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
+#include "server/archive_ids.h"
 #include "server/journal.h"
 #include "server/module.h"
 #include "server/throttle.h"
@@ -54,6 +57,10 @@ class Shard final : public Context, private Registry {
   void route(Stanza stanza) override;
   Task<std::expected<StanzaPtr, StanzaError>> ask(Jid to, std::string payload,
                                                   Milliseconds patience) override;
+  [[nodiscard]] std::string archive_name(std::uint64_t id) override { return archive_ids().seal(id); }
+  [[nodiscard]] std::optional<std::uint64_t> archive_id(std::string_view name) override {
+    return archive_ids().open(name);
+  }
   [[nodiscard]] Account* loaded(const Jid& bare) override;
   Task<Result<void>> remove_account(Jid bare) override;
   void end_sessions(const Jid& bare, const Jid& except, const StreamError& why) override;
@@ -81,6 +88,13 @@ class Shard final : public Context, private Registry {
     for (const auto& phase : copies_) phase(copying);
   }
   [[nodiscard]] Keep absent(const Account& account, const Stanza& message) const;
+  [[nodiscard]] bool archives(const Account& account, const Stanza& message, bool outward) const {
+    return std::ranges::any_of(archives_,
+                               [&](const auto& phase) { return phase(account, message, outward); });
+  }
+  void archived(const Archived& archived) const {
+    for (const auto& handler : archived_) handler(archived);
+  }
   [[nodiscard]] const std::vector<SessionEvents>& session_events() const { return session_events_; }
   [[nodiscard]] const GuestHandler& guest_handler(std::size_t feature) const {
     return guest_handlers_[feature];
@@ -90,6 +104,7 @@ class Shard final : public Context, private Registry {
   [[nodiscard]] Journal& journal() { return journal_; }
   // The store has stood still for so long that no more can wait for it.
   [[nodiscard]] bool journal_full() const;
+  [[nodiscard]] storage::MessageIds::Taker& message_ids() { return message_ids_; }
   void manage(UserSession& session);
   void unmanage(const Management& management) { managed_.erase(management.token()); }
   [[nodiscard]] UserSession* managed(std::uint64_t token) const;
@@ -142,6 +157,12 @@ class Shard final : public Context, private Registry {
   void absent(std::function<Keep(const Account&, const Stanza&)> phase) override {
     absents_.push_back(std::move(phase));
   }
+  void archive(std::function<bool(const Account&, const Stanza&, bool)> phase) override {
+    archives_.push_back(std::move(phase));
+  }
+  void on_archived(std::function<void(const Archived&)> handler) override {
+    archived_.push_back(std::move(handler));
+  }
   void on_session(SessionEvents events) override { session_events_.push_back(std::move(events)); }
   void stream_feature(stream::Feature feature, GuestHandler handler) override;
 
@@ -175,6 +196,7 @@ class Shard final : public Context, private Registry {
   Task<void> run_slow(const SlowIqHandler& handler, IqRequest request, std::shared_ptr<Link> link);
   void take_answer(const StanzaPtr& stanza);
   void tick();
+  ArchiveIds& archive_ids();
 
   Core& core_;
   std::size_t index_;
@@ -188,6 +210,8 @@ class Shard final : public Context, private Registry {
   std::vector<std::function<std::expected<void, StanzaError>(const Passage&)>> screens_;
   std::vector<std::function<void(const Copying&)>> copies_;
   std::vector<std::function<Keep(const Account&, const Stanza&)>> absents_;
+  std::vector<std::function<bool(const Account&, const Stanza&, bool)>> archives_;
+  std::vector<std::function<void(const Archived&)>> archived_;
   std::vector<SessionEvents> session_events_;
 
   UserTable users_;
@@ -196,6 +220,8 @@ class Shard final : public Context, private Registry {
   bool draining_ = false;
   std::vector<Crossing> crossings_;  // by shard; handed over once a turn
 
+  storage::MessageIds::Taker message_ids_;
+  std::optional<ArchiveIds> archive_ids_;
   Journal journal_;
   std::unordered_map<std::uint64_t, UserSession*> managed_;
   class SentCounts;

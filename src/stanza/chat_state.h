@@ -14,4 +14,11 @@ inline bool is_only_chat_state(const Stanza& message) {
          });
 }
 
+// Something that is worth reading later: chat states, hints and the thread they belong to are not.
+inline bool has_content(const Stanza& message) {
+  return std::ranges::any_of(message.element().children(), [](const xml::Element& child) {
+    return child.ns() != ns::chat_states && child.ns() != ns::hints && child.name() != "thread";
+  });
+}
+
 }  // namespace starling

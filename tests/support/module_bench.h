@@ -11,6 +11,7 @@
 
 #include "modules/all.h"
 #include "server/accounts.h"
+#include "server/archive_ids.h"
 #include "server/throttle.h"
 #include "storage/memory/memory_store.h"
 #include "support/virtual_loop.h"
@@ -35,6 +36,7 @@ class FakeSession final : public server::Session {
   [[nodiscard]] const StanzaPtr& presence() const override { return presence_; }
   [[nodiscard]] SteadyTime last_activity() const override { return {}; }
   void deliver(const server::Envelope& envelope) override { delivered.push_back(envelope); }
+  void deliver_text(std::string_view xml) override { texts.emplace_back(xml); }
   void end(const StreamError& error) override { ended = error.condition; }
   [[nodiscard]] bool option(std::string_view name) const override {
     return options.contains(std::string(name));
@@ -48,6 +50,7 @@ class FakeSession final : public server::Session {
 
   void set_presence(StanzaPtr presence) { presence_ = std::move(presence); }
   std::vector<server::Envelope> delivered;
+  std::vector<std::string> texts;
   std::optional<StreamCondition> ended;
   std::set<std::string> options;
 
@@ -72,10 +75,19 @@ class FakeAccount final : public server::Account {
   [[nodiscard]] bool trusts(const Jid& contact) const override {
     return contact.same_bare(jid_) || contact.same_bare(trusted);
   }
+  [[nodiscard]] bool in_roster(const Jid& contact) const override { return contact.same_bare(trusted); }
+  [[nodiscard]] std::string_view setting(std::string_view name) const override {
+    const auto found = settings.find(name);
+    return found == settings.end() ? std::string_view() : found->second;
+  }
+  void setting_changed(std::string_view name, std::string value) override {
+    settings.insert_or_assign(std::string(name), std::move(value));
+  }
   [[nodiscard]] const storage::Account& record() const override { return stored; }
 
   storage::Account stored;
   Jid trusted;
+  std::map<std::string, std::string, std::less<>> settings;
   std::map<std::string, std::unique_ptr<FakeSession>, std::less<>> sessions_;
 
  private:
@@ -106,7 +118,7 @@ class Bench : public testing::Test, public server::Context, private server::Regi
   // Makes the modules anew, as a start with config_ does.
   void rebuild() {
     iqs_.clear(), features_.clear(), handlers_.clear(), events_.clear(), absents_.clear(), copies_.clear(),
-        infos_.clear();
+        archives_.clear(), archived_.clear(), infos_.clear();
     modules_ = modules::all(config_);
     for (const auto& module : modules_) infos_.push_back(module->info());
     for (const auto& module : modules_) module->attach(*this);
@@ -198,6 +210,13 @@ class Bench : public testing::Test, public server::Context, private server::Regi
     });
   }
 
+  // Whether an account's archive keeps what it sends or is sent.
+  [[nodiscard]] bool archives(std::string_view owner, std::string_view message, bool outward) {
+    const Stanza parsed = stanza(message);
+    return std::ranges::any_of(archives_,
+                               [&](const auto& phase) { return phase(account(owner), parsed, outward); });
+  }
+
   // Questions that were asked, and not answered yet.
   struct Asked {
     Jid to;
@@ -230,6 +249,8 @@ class Bench : public testing::Test, public server::Context, private server::Regi
     const auto found = accounts_by_jid_.find(bare.text());
     return found == accounts_by_jid_.end() ? nullptr : found->second.get();
   }
+  std::string archive_name(std::uint64_t id) override { return archive_ids_.seal(id); }
+  std::optional<std::uint64_t> archive_id(std::string_view name) override { return archive_ids_.open(name); }
   Task<Result<void>> remove_account(Jid bare) override {
     removed_.push_back(bare.text());
     co_return Result<void>();
@@ -243,6 +264,7 @@ class Bench : public testing::Test, public server::Context, private server::Regi
   server::Config config_;
   VirtualLoop loop_;
   storage::MemoryStore store_;
+  server::ArchiveIds archive_ids_{"secret"};
   net::WorkerPool pool_{0, 16};
   server::Accounts accounts_{store_, pool_};
   SteadyTime started_at_ = loop_.now();
@@ -285,6 +307,12 @@ class Bench : public testing::Test, public server::Context, private server::Regi
   void absent(std::function<server::Keep(const server::Account&, const Stanza&)> phase) override {
     absents_.push_back(std::move(phase));
   }
+  void archive(std::function<bool(const server::Account&, const Stanza&, bool)> phase) override {
+    archives_.push_back(std::move(phase));
+  }
+  void on_archived(std::function<void(const server::Archived&)> handler) override {
+    archived_.push_back(std::move(handler));
+  }
   void on_session(server::SessionEvents events) override { events_.push_back(std::move(events)); }
   void stream_feature(stream::Feature feature, server::GuestHandler handler) override {
     features_.push_back(std::move(feature));
@@ -297,6 +325,8 @@ class Bench : public testing::Test, public server::Context, private server::Regi
   std::vector<server::GuestHandler> handlers_;
   std::vector<server::SessionEvents> events_;
   std::vector<std::function<server::Keep(const server::Account&, const Stanza&)>> absents_;
+  std::vector<std::function<bool(const server::Account&, const Stanza&, bool)>> archives_;
+  std::vector<std::function<void(const server::Archived&)>> archived_;
   std::vector<std::function<void(const server::Copying&)>> copies_;
 };
 

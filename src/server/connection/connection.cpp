@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "server/core.h"
 #include "server/delay.h"
+#include "server/stanza_id.h"
 #include "xml/namespaces.h"
 
 namespace starling::server {
@@ -139,11 +140,11 @@ void Connection::send(Outgoing outgoing) {
   if (phase_ != Phase::open) return;  // a closing connection has left its user
   const Envelope& envelope = outgoing.envelope;
   const Stanza& stanza = *envelope.stanza;
-  if (envelope.stamp_ms != 0) {
-    stanza.write(output(), envelope.to, delay(envelope.stamp_ms, session_->jid().domain()));
-  } else {
-    stanza.write(output(), envelope.to);
-  }
+  std::string added;
+  if (envelope.archive_id != 0)
+    added = stanza_id(session_->jid().bare(), shard_->archive_name(envelope.archive_id));
+  if (envelope.stamp_ms != 0) added += delay(envelope.stamp_ms, session_->jid().domain());
+  stanza.write(output(), envelope.to, added);
   if (session_->management() != nullptr)
     unasked_ = true;  // taken when the client says so
   else if (stanza.kind() == Kind::message || stanza.is_request())

@@ -39,7 +39,13 @@ std::string attribute(std::string_view xml, std::string_view name) {
   return std::string(value.substr(0, value.find('\'')));
 }
 
-class StreamManagementTest : public ::testing::TestWithParam<std::size_t> {
+// Over shards that are one or several, with messages that are archived or not.
+struct Variant {
+  std::size_t shards;
+  server::Archiving archiving;
+};
+
+class StreamManagementTest : public ::testing::TestWithParam<Variant> {
  protected:
   // The id of the session, for resuming it.
   static std::string enable(TestClient& client, std::string_view how = kEnable) {
@@ -74,10 +80,19 @@ class StreamManagementTest : public ::testing::TestWithParam<std::size_t> {
     return client;
   }
 
-  TestHost host{TestHost::default_config(), GetParam()};
+  static server::Config config() {
+    server::Config config = TestHost::default_config();
+    config.archive.by_default = GetParam().archiving;
+    return config;
+  }
+  TestHost host{config(), GetParam().shards};
   TestClient& romeo = available("romeo@localhost/orchard");
 };
-INSTANTIATE_TEST_SUITE_P(Shards, StreamManagementTest, ::testing::Values(1, 3));
+INSTANTIATE_TEST_SUITE_P(Shards, StreamManagementTest,
+                         ::testing::Values(Variant{1, server::Archiving::never},
+                                           Variant{3, server::Archiving::never},
+                                           Variant{1, server::Archiving::always},
+                                           Variant{3, server::Archiving::always}));
 
 TEST_P(StreamManagementTest, CountsWhatWasHandled) {  // 4
   enable(romeo);
@@ -281,9 +296,9 @@ TEST_P(StreamManagementTest, AnotherSessionGetsWhatOneDidNotAcknowledge) {
 }
 
 TEST_P(StreamManagementTest, AFullQueueCostsTheConnectionAndThenTheSession) {
-  server::Config config = TestHost::default_config();
+  server::Config config = StreamManagementTest::config();
   config.limits.unacknowledged_stanzas = 10;
-  TestHost small(config, GetParam());
+  TestHost small(config, GetParam().shards);
   TestClient& sender = small.login("romeo@localhost/orchard");
   TestClient& juliet = small.login("juliet@localhost/balcony");
   juliet.send("<presence/>");
@@ -381,9 +396,9 @@ TEST_P(StreamManagementTest, TheRestOfTheTailComesAfterAResumption) {
 }
 
 TEST_P(StreamManagementTest, TheTailWaitsForAcknowledgements) {
-  server::Config config = TestHost::default_config();
+  server::Config config = StreamManagementTest::config();
   config.limits.unacknowledged_stanzas = 20;
-  TestHost small(config, GetParam());
+  TestHost small(config, GetParam().shards);
   TestClient& sender = small.login("romeo@localhost/orchard");
   small.add_account("juliet@localhost");
   for (int i = 0; i < 100; ++i) sender.send(message("juliet@localhost", fmt::format("no {}", i)));
@@ -433,9 +448,9 @@ TEST_P(StreamManagementTest, WhatIsAcknowledgedWhileTheTailIsHandedOverIsNotHand
 }
 
 TEST_P(StreamManagementTest, WhatGatheredMayBeAcknowledgedAfterAResumption) {
-  server::Config config = TestHost::default_config();
+  server::Config config = StreamManagementTest::config();
   config.limits.unacknowledged_stanzas = 10;
-  TestHost small(config, GetParam());
+  TestHost small(config, GetParam().shards);
   TestClient& sender = small.login("romeo@localhost/orchard");
   TestClient& juliet = small.login("juliet@localhost/balcony");
   juliet.send("<presence/>");
@@ -661,7 +676,7 @@ TEST_P(StreamManagementTest, CutAtEveryPointEveryMessageArrivesOnce) {
     sent += kAsk;
   }
   for (std::size_t cut = 0; cut <= sent.size(); cut += 3) {
-    TestHost place(TestHost::default_config(), GetParam());
+    TestHost place(config(), GetParam().shards);
     TestClient& juliet = place.login("juliet@localhost/balcony");
     juliet.send("<presence/>");
     juliet.take();

@@ -10,16 +10,27 @@ namespace starling::server {
 
 class User;
 
-// Several sessions may get the same message; it is lost only if none of them takes it. A durable one is in
-// the journal as well, so that it outlives the server until somebody has taken it; it is written only if
-// nobody has when the journal gets to it.
+// What is to be written of a message.
+struct Keeping {
+  bool in_tail = false;                        // until somebody has taken it
+  bool for_owner = false, for_sender = false;  // whose archives have it
+  explicit operator bool() const { return in_tail || for_owner || for_sender; }
+};
+
+// Several sessions may get the same message; it is lost only if none of them takes it. One that is to be kept
+// is in the journal as well: for archives, and for the tail so that it outlives the server until somebody has
+// taken it, if nobody has when the journal gets to it.
 class Delivery final : public Journal::Entry {
  public:
   Delivery(User& user, unsigned copies) : user_(user), pending_(copies) {}
 
-  // Makes it durable; the caller adds it to the journal. The sender's stanza is safe when that is done.
-  void keep(Envelope envelope);
-  [[nodiscard]] bool durable() const { return envelope_.stanza != nullptr; }
+  // Makes it durable under an id of Shard::message_ids(); the caller adds it to the journal. The sender's
+  // stanza is safe when that is done. The envelope says afterwards what is seen to.
+  void keep(Envelope& envelope, std::uint64_t id, const Keeping& keeping);
+  // It is in the journal or the store already: the sender's stanza is safe when the journal gets here.
+  void settle_with_earlier(Envelope envelope);
+  // It is in the tail until it is taken, or will be.
+  [[nodiscard]] bool keeps() const { return keeping_.in_tail; }
   // The one session that gets it may be resumed, and counts it as its stanza `number`.
   void handed_to(std::uint64_t session, std::uint32_t number) {
     session_ = session;
@@ -39,19 +50,23 @@ class Delivery final : public Journal::Entry {
   [[nodiscard]] std::size_t bytes() const override { return envelope_.stanza->memory_bytes(); }
 
  private:
+  void begin(Envelope envelope);
   void count();
+  void uncount();
   void settle(bool recorded);
 
-  User& user_;  // which is not unloaded before a durable message is settled
+  User& user_;  // which is not unloaded before what is kept is settled
   Envelope envelope_;
-  std::uint64_t id_ = 0;   // in the store
-  std::size_t bytes_ = 0;  // there
+  Keeping keeping_;
+  std::uint64_t id_ = 0;
+  std::size_t bytes_ = 0;  // in the store
   std::uint64_t session_ = 0;
   std::uint32_t number_ = 0;
   unsigned pending_;  // copies that were neither taken nor returned
   bool taken_ = false;
-  bool appended_ = false;  // the last fill() wrote it
-  bool in_tail_ = false;   // User::tail_ counts it
+  bool appended_ = false, undelivered_ = false;  // what the last fill() wrote
+  bool in_store_ = false;                        // as a part of the tail
+  bool counted_ = false;                         // User::tail_ counts it
 };
 
 // A message on its way to one session.

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "server/shard.h"
+#include "server/stanza_id.h"
 #include "server/users/user.h"
 #include "xml/namespaces.h"
 #include "xml/parser.h"
@@ -17,6 +18,10 @@ bool User::receive_message(Envelope envelope) {
   if (!exists()) {  // 8.5.1: no such user. An error is never answered.
     shard_.bounce(envelope, {Condition::service_unavailable, "There is no such account here"});
     return false;
+  }
+  if (has_ids(*envelope.stanza) && envelope.archive_id == 0) {
+    identify(envelope);
+    if (is_stored(envelope)) return settle_with_earlier(std::move(envelope));
   }
   if (envelope.to.is_full()) {
     if (UserSession* session = find(envelope.to.resource()))  // 8.5.3.1
@@ -41,8 +46,9 @@ bool User::deliver_to_bare(Envelope envelope) {
   if ((flushing_ || tail_waits()) && type != Type::headline &&
       shard_.absent(*this, *envelope.stanza) == Keep::yes) {
     UserSession* const best = most_available();
+    const bool kept = keep_or_bounce(envelope);
     copy(envelope, best != nullptr ? std::span(&best, 1) : std::span<UserSession* const>());
-    return keep_or_bounce(std::move(envelope));
+    return kept;
   }
   // 8.5.2.1.1: a headline to all that take messages, the others to the most available session; equals share.
   int highest = -1;
@@ -57,30 +63,66 @@ bool User::deliver_to_bare(Envelope envelope) {
     takers.push_back(session.get());
   }
   if (takers.empty()) {  // 8.5.2.2.1
+    const bool kept = type != Type::headline && keep_or_bounce(envelope);
     copy(envelope, {});
-    return type != Type::headline && keep_or_bounce(std::move(envelope));
+    return kept;
   }
   return deliver_to(takers, std::move(envelope));
 }
 
 // Delivery does not wait for the disk; only the acknowledgement does.
 bool User::deliver_to(std::span<UserSession* const> sessions, Envelope envelope) {
-  const Type type = envelope.stanza->type();
-  const bool managed = std::ranges::any_of(sessions, &UserSession::management);
-  const bool durable = (envelope.counted || managed) && type != Type::headline &&
-                       shard_.absent(*this, *envelope.stanza) == Keep::yes;
-  if (durable && shard_.journal_full()) {
-    shard_.bounce(envelope, {Condition::resource_constraint, "Messages cannot be stored at the moment"});
-    return false;
-  }
+  const Keeping keeping =
+      to_keep(envelope, envelope.counted || std::ranges::any_of(sessions, &UserSession::management));
   std::shared_ptr<Delivery> delivery;
-  if (durable || (sessions.size() > 1 && type != Type::headline))
+  if (keeping || (sessions.size() > 1 && envelope.stanza->type() != Type::headline))
     delivery = std::make_shared<Delivery>(*this, static_cast<unsigned>(sessions.size()));
-  if (durable) delivery->keep(envelope);
+  if (keeping && !keep(*delivery, envelope, keeping)) return false;
   for (UserSession* session : sessions) session->send({envelope, delivery});
   copy(envelope, sessions);
-  if (durable) shard_.journal().add(delivery);
-  return durable;
+  if (keeping) shard_.journal().add(delivery);
+  return static_cast<bool>(keeping);
+}
+
+// What is written anyway is in the tail as well until it is taken.
+Keeping User::to_keep(const Envelope& envelope, bool must_last) const {
+  Keeping keeping{.in_tail = false,
+                  .for_owner = envelope.archive_id == 0 && shard_.archives(*this, *envelope.stanza, false),
+                  .for_sender = envelope.for_sender};
+  keeping.in_tail = (must_last || keeping) && shard_.absent(*this, *envelope.stanza) == Keep::yes;
+  return keeping;
+}
+
+// False, and the sender is told, when it cannot be.
+bool User::keep(Delivery& delivery, Envelope& envelope, const Keeping& keeping) {
+  const std::uint64_t id = shard_.journal_full() ? 0 : shard_.message_ids().take();
+  if (id != 0) {
+    delivery.keep(envelope, id, keeping);
+    return true;
+  }
+  shard_.bounce(envelope, {Condition::resource_constraint, "Messages cannot be stored at the moment"});
+  return false;
+}
+
+void User::identify(Envelope& envelope) const {
+  if (auto cleaned = without_stanza_id(*envelope.stanza, jid_))
+    envelope.stanza = std::make_shared<const Stanza>(*std::move(cleaned));
+  envelope.fingerprint = fingerprint(*envelope.stanza);
+}
+
+bool User::is_stored(const Envelope& envelope) const {
+  return envelope.fingerprint != Fingerprint{} &&
+         shard_.store().repeats(as_text(envelope.fingerprint), shard_.wall_ms());
+}
+
+// It came before, and whoever sent it again did not know. That one may still be on its way to the disk, with
+// nothing that comes later in front of it.
+bool User::settle_with_earlier(Envelope envelope) {
+  if (!envelope.counted) return false;
+  const auto delivery = std::make_shared<Delivery>(*this, 0);
+  delivery->settle_with_earlier(std::move(envelope));
+  shard_.journal().add(delivery);
+  return true;
 }
 
 // For the sessions beside those that have it.
@@ -90,26 +132,26 @@ void User::copy(const Envelope& envelope, std::span<UserSession* const> have_it)
   shard_.copy({envelope, *this, false, sessions});
 }
 
-bool User::keep_or_bounce(Envelope envelope) {
-  switch (shard_.absent(*this, *envelope.stanza)) {
-    case Keep::yes:
-      break;
-    case Keep::no:
-      shard_.bounce(envelope, {Condition::service_unavailable});
-      return false;
-    case Keep::drop:
-      return false;
-  }
+// Sets the envelope's id in the archive, if that keeps it.
+bool User::keep_or_bounce(Envelope& envelope) {
   const auto& limits = shard_.config().limits;
-  if (tail_.messages >= limits.offline_messages || tail_.bytes >= limits.offline_bytes) {
+  const bool full = tail_.messages >= limits.offline_messages || tail_.bytes >= limits.offline_bytes;
+  Keeping keeping = to_keep(envelope, true);
+  const bool too_much = keeping.in_tail && full;
+  if (too_much) keeping.in_tail = false;
+  if (keeping.in_tail || keeping.for_owner) {
+    const auto delivery = std::make_shared<Delivery>(*this, 0);
+    if (!keep(*delivery, envelope, keeping)) return false;
+    shard_.journal().add(delivery);
+    return true;
+  }
+  if (envelope.archive_id != 0) return false;  // its reader will find it there
+  if (too_much)
     shard_.bounce(envelope,
                   {Condition::service_unavailable, "The recipient's store for offline messages is full"});
-    return false;
-  }
-  const auto delivery = std::make_shared<Delivery>(*this, 0);
-  delivery->keep(std::move(envelope));
-  shard_.journal().add(delivery);
-  return true;
+  else if (shard_.absent(*this, *envelope.stanza) == Keep::no)
+    shard_.bounce(envelope, {Condition::service_unavailable});
+  return false;
 }
 
 // Hands the tail to the most available session, if there is one and anything to hand over.
@@ -190,6 +232,7 @@ std::optional<Envelope> User::from_store(const storage::ArchivedMessage& message
   Envelope envelope{.stanza = std::make_shared<const Stanza>(std::move(*stanza)), .to = {}};
   envelope.to = envelope.stanza->to();
   envelope.tail_id = message.id;
+  if (message.archived) envelope.archive_id = message.id;
   envelope.stamp_ms = message.stamp_ms;
   return envelope;
 }
@@ -198,9 +241,9 @@ std::optional<Envelope> User::from_store(const storage::ArchivedMessage& message
 void User::returned(std::vector<Outgoing> untaken) {
   for (Outgoing& one : untaken) {
     const Stanza& stanza = *one.envelope.stanza;
-    const bool durable = one.delivery && one.delivery->durable();
+    const bool kept = one.delivery && one.delivery->keeps();
     if (one.delivery && !one.delivery->returned()) continue;  // another session has it, or decides
-    if (durable) continue;                                    // it is in the store, or will be
+    if (kept) continue;                                       // it is in the tail, or will be
     if (one.envelope.tail_id != 0) {                          // it is in the store still
       tail_out_.erase(one.envelope.tail_id);
       tail_returned_ = true;
@@ -265,92 +308,6 @@ void User::forgotten(std::span<const std::uint64_t> ids) {
     tail_.bytes -= out.mapped();
     if (flushing_) taken_meanwhile_.insert(id);
   }
-}
-
-// --- Delivery ---
-
-void Delivery::keep(Envelope envelope) {
-  envelope_ = std::move(envelope);
-  bytes_ = envelope_.stanza->element().bytes().size();
-  ++user_.kept_;
-  if (pending_ == 0) count();
-}
-
-// The tail grows by it.
-void Delivery::count() {
-  if (std::exchange(in_tail_, true)) return;
-  ++user_.tail_.messages;
-  user_.tail_.bytes += bytes_;
-}
-
-void Delivery::taken() {
-  --pending_;
-  if (std::exchange(taken_, true)) return;
-  if (id_ != 0) user_.delivered(id_);
-}
-
-bool Delivery::returned() {
-  --pending_;
-  if (taken_ || pending_ > 0) return false;
-  if (id_ != 0) {
-    user_.tail_out_.erase(id_);
-    user_.tail_returned_ = true;
-  }
-  return true;
-}
-
-void Delivery::fill(storage::Batch& batch) {
-  appended_ = !taken_ && user_.exists();
-  if (appended_) {
-    storage::ArchivedMessage message{
-        .owner = user_.jid().text(),
-        .peer = std::string(envelope_.stanza->from().bare()),
-        .stamp_ms = envelope_.stamp_ms != 0 ? envelope_.stamp_ms : user_.shard_.wall_ms(),
-        .undelivered = true};
-    if (pending_ > 0) {
-      message.session = session_;
-      message.number = number_;
-    }
-    envelope_.stanza->write(message.stanza, envelope_.stanza->to());
-    if (in_tail_) user_.tail_.bytes += message.stanza.size() - bytes_;
-    bytes_ = message.stanza.size();
-    batch.emplace_back(storage::Append{std::move(message)});
-  }
-  const Counted& counted = envelope_.counted;
-  if (counted.recorded) batch.emplace_back(storage::Receive{counted.session, counted.number, counted.after});
-}
-
-void Delivery::done(std::span<const std::uint64_t> ids) {
-  if (appended_) {
-    id_ = ids.front();
-    count();
-    if (taken_ || pending_ > 0) user_.tail_out_.emplace(id_, bytes_);
-    if (taken_) user_.delivered(id_);
-  }
-  if (!appended_ && !taken_ && pending_ == 0)  // the account is being deleted
-    user_.shard_.bounce(envelope_, {Condition::service_unavailable});
-  settle(envelope_.counted.recorded);
-  if (appended_ && !taken_ && pending_ == 0) user_.start_tail();
-}
-
-// What is in a session's hands is tried again; of the rest the sender hears.
-bool Delivery::failed(const Error& /*error*/) {
-  if (taken_ || pending_ > 0) return true;
-  if (in_tail_) {
-    --user_.tail_.messages;
-    user_.tail_.bytes -= bytes_;
-  }
-  user_.shard_.bounce(envelope_,
-                      {Condition::internal_server_error, "The message could not be stored", ErrorType::wait});
-  settle(false);
-  return false;
-}
-
-void Delivery::settle(bool recorded) {
-  --user_.kept_;
-  ++user_.settled_;
-  if (envelope_.counted) user_.shard_.safe(envelope_.stanza->from(), envelope_.counted, recorded);
-  user_.shard_.drain();
 }
 
 }  // namespace starling::server

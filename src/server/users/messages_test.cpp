@@ -53,6 +53,7 @@ TEST_F(MessagesTest, ToAnAccountThatDoesNotExist) {  // 8.5.1
 TEST_F(MessagesTest, ToTheBareJidOfOneWhoIsAwayWithoutOfflineStorage) {  // 8.5.2.2.1, R55
   server::Config config = TestHost::default_config();
   config.offline.enabled = false;
+  config.archive.by_default = server::Archiving::never;
   TestHost bare(config);
   bare.add_account("juliet@localhost");
   TestClient& sender = bare.login("romeo@localhost/orchard");
@@ -153,6 +154,7 @@ TEST_F(MessagesTest, OfflineMessagesComeOnceInOrderWithTheirTime) {  // R56
 TEST_F(MessagesTest, AFullStoreBouncesToTheSender) {  // R56
   server::Config config = TestHost::default_config();
   config.limits.offline_messages = 3;
+  config.archive.by_default = server::Archiving::never;
   TestHost small(config);
   small.add_account("juliet@localhost");
   TestClient& sender = small.login("romeo@localhost/orchard");

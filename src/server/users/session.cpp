@@ -41,13 +41,13 @@ void UserSession::send_now(Outgoing outgoing) {
 // not come from the store its client must have.
 void UserSession::note_sent(const Outgoing& outgoing) {
   const Envelope& envelope = outgoing.envelope;
-  const bool durable = outgoing.delivery && outgoing.delivery->durable() && outgoing.delivery->only_copy();
-  if (durable)
+  const bool kept = outgoing.delivery && outgoing.delivery->keeps();
+  if (kept && outgoing.delivery->only_copy())
     outgoing.delivery->handed_to(management_->token(), management_->sent());
   else if (envelope.tail_id != 0)
     user_.shard().journal().write(
         {storage::MarkSent{user_.jid().text(), envelope.tail_id, management_->token(), management_->sent()}});
-  else if (outgoing.delivery && outgoing.delivery->durable())
+  else if (kept)
     management_->share();
   else if (envelope.stanza->kind() != Kind::presence && !is_only_chat_state(*envelope.stanza))
     management_->lose();

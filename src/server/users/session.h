@@ -64,6 +64,7 @@ class UserSession final : public Session {
   [[nodiscard]] const StanzaPtr& presence() const override { return presence_; }
   [[nodiscard]] SteadyTime last_activity() const override { return link_->last_input(); }
   void deliver(const Envelope& envelope) override { send({envelope, nullptr}); }
+  void deliver_text(std::string_view xml) override { send_text(xml); }
   [[nodiscard]] bool option(std::string_view name) const override;
   void set_option(std::string_view name, bool on) override;
   void end(const StreamError& error) override { link_->end(error); }

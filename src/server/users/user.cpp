@@ -23,12 +23,13 @@ Task<void> User::read() {
   if (ok && *record) {
     auto kinds = co_await shard_.store().values_of(
         jid_.text(), std::vector<std::string>{std::string(Roster::kKind), std::string(Roster::kMetaKind),
-                                              std::string(kSessionKind)});
+                                              std::string(kSessionKind), std::string(kSettingKind)});
     auto tail = co_await shard_.store().undelivered_size(jid_.text());
     ok = kinds.has_value() && tail.has_value();
     if (ok) {
       roster_ = Roster::load((*kinds)[0], (*kinds)[1]);
       tail_ = *tail;
+      settings_ = std::move((*kinds)[3]);
       record_ = std::move(**record);
       record_->sha1 =
           record_->sha256 = {};  // a login reads them from the store; here they would only lie about
@@ -78,6 +79,24 @@ UserSession* User::find(std::string_view resource) const {
 
 bool User::trusts(const Jid& contact) const {
   return contact.same_bare(jid_) || roster_.subscription(contact.bare()).from;
+}
+
+bool User::in_roster(const Jid& contact) const {
+  const RosterItem* item = roster_.find(contact.bare());
+  return item != nullptr && item->listed;
+}
+
+std::string_view User::setting(std::string_view name) const {
+  const auto found = std::ranges::find(settings_, name, &storage::Entries::value_type::first);
+  return found == settings_.end() ? std::string_view() : found->second;
+}
+
+void User::setting_changed(std::string_view name, std::string value) {
+  const auto found = std::ranges::find(settings_, name, &storage::Entries::value_type::first);
+  if (found != settings_.end())
+    found->second = std::move(value);
+  else
+    settings_.emplace_back(name, std::move(value));
 }
 
 std::expected<UserSession*, StanzaError> User::bind(std::shared_ptr<Link> link, const std::string& resource) {

@@ -3,8 +3,8 @@
 // lives on its home shard, is loaded on first use and unloaded when idle, and what arrives while it loads
 // waits in order.
 //
-// user.cpp: loading and sessions - messages.cpp: delivery by RFC 6121 8.5 and the tail - presence.cpp: RFC
-// 6121 4 - subscriptions.cpp: RFC 6121 3 - roster_iq.cpp: RFC 6121 2.
+// user.cpp: loading and sessions - messages.cpp, delivery.cpp: delivery by RFC 6121 8.5 and the tail -
+// presence.cpp: RFC 6121 4 - subscriptions.cpp: RFC 6121 3 - roster_iq.cpp: RFC 6121 2.
 #include <functional>
 #include <map>
 #include <memory>
@@ -29,6 +29,9 @@ class User final : public Account {
   [[nodiscard]] std::vector<Session*> sessions() const override;
   [[nodiscard]] Session* session(std::string_view resource) const override { return find(resource); }
   [[nodiscard]] bool trusts(const Jid& contact) const override;
+  [[nodiscard]] bool in_roster(const Jid& contact) const override;
+  [[nodiscard]] std::string_view setting(std::string_view name) const override;
+  void setting_changed(std::string_view name, std::string value) override;
   [[nodiscard]] const storage::Account& record() const override { return *record_; }
 
   [[nodiscard]] Shard& shard() const { return shard_; }
@@ -112,7 +115,12 @@ class User final : public Account {
   // These say whether the message's sender hears of it from the journal.
   bool deliver_to_bare(Envelope envelope);
   bool deliver_to(std::span<UserSession* const> sessions, Envelope envelope);
-  bool keep_or_bounce(Envelope envelope);
+  bool keep_or_bounce(Envelope& envelope);
+  bool keep(Delivery& delivery, Envelope& envelope, const Keeping& keeping);
+  [[nodiscard]] Keeping to_keep(const Envelope& envelope, bool must_last) const;
+  void identify(Envelope& envelope) const;
+  [[nodiscard]] bool is_stored(const Envelope& envelope) const;
+  bool settle_with_earlier(Envelope envelope);
   void copy(const Envelope& envelope, std::span<UserSession* const> have_it);
   // Some of it is in no session's hands.
   [[nodiscard]] bool tail_waits() const { return tail_.messages > tail_out_.size(); }
@@ -148,6 +156,7 @@ class User final : public Account {
   State state_ = State::loading;
   std::optional<storage::Account> record_;
   Roster roster_;
+  storage::Entries settings_;  // of modules
   std::vector<std::unique_ptr<UserSession>> sessions_;
   std::vector<std::move_only_function<void(User&, bool)>> waiting_;
   std::vector<Envelope> inbox_;  // while loading
