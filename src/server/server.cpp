@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kDerivationThreads = 2, kDerivationQueue = 1000;
 constexpr Milliseconds kCertificateCheck{5000};
+constexpr Milliseconds kArchiveCheck{3'600'000};
 constexpr std::chrono::milliseconds kStopCheck{5};
 constexpr int kQuietRounds = 3;
 
@@ -45,6 +46,14 @@ std::size_t granted_cores() {
   if (file >> quota >> period && period > 0)
     cores = std::min(cores, static_cast<std::size_t>((quota + period - 1) / period));
   return std::max<std::size_t>(cores, 1);
+}
+
+storage::Expire what_archives_lose(const Config::Archive& archive, WallTime now) {
+  const auto before =
+      std::chrono::duration_cast<Milliseconds>((now - std::chrono::days(archive.days)).time_since_epoch());
+  return {.before_ms = archive.days != 0 ? before.count() : 0,
+          .messages = archive.messages,
+          .bytes = archive.bytes};
 }
 
 std::optional<std::int64_t> expiry_warning(std::int64_t days_left, std::int64_t warned) {
@@ -147,6 +156,7 @@ Result<std::vector<std::string>> Server::start() {
   control_reactor().post([this] {
     warn_of_expiry();
     watch_certificates();
+    expire_archives();
   });
   for (const auto& reactor : reactors_) threads_.emplace_back([&reactor = *reactor] { reactor.run(); });
   return addresses_;
@@ -242,6 +252,22 @@ void Server::watch_certificates() {
   }
   warn_of_expiry();
   control_reactor().run_after(kCertificateCheck, [this] { watch_certificates(); });
+}
+
+// What archives keep of the past is bounded once an hour, and at the start.
+void Server::expire_archives() {
+  const auto& archive = config_.archive;
+  if (archive.days != 0 || archive.messages != 0 || archive.bytes != 0)
+
+    spawn(expire(what_archives_lose(archive, control_reactor().wall())));
+  control_reactor().run_after(kArchiveCheck, [this] { expire_archives(); });
+}
+
+Task<void> Server::expire(storage::Expire expire) {
+  storage::Batch batch;
+  batch.emplace_back(expire);
+  if (auto done = co_await store_->commit(std::move(batch)); !done)
+    log::error("archives keep what is too old for now: {}", done.error().message);
 }
 
 void Server::warn_of_expiry() {

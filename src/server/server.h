@@ -24,6 +24,9 @@ std::size_t granted_cores();
 // was `warned` of.
 std::optional<std::int64_t> expiry_warning(std::int64_t days_left, std::int64_t warned);
 
+// By what the operator decided, at this time.
+storage::Expire what_archives_lose(const Config::Archive& archive, WallTime now);
+
 class Server final : public Operations {
  public:
   // `directory` outlives it. `load` reads the configuration again, for reload().
@@ -61,6 +64,8 @@ class Server final : public Operations {
   void use_tls(const std::shared_ptr<net::TlsContext>& tls);  // from now on, on every shard
   void watch_certificates();
   void warn_of_expiry();
+  void expire_archives();
+  Task<void> expire(storage::Expire expire);
   [[nodiscard]] std::string certificate_fingerprint() const;  // changes when a file does
   template <class Work>
   auto on_shard(Shard& shard, Work work) -> Task<std::invoke_result_t<Work, Shard&>>;

@@ -283,5 +283,14 @@ TEST_F(ServerThreadedTest, ALoginOverIpv6) {  // R34
   EXPECT_EQ(ask([&] { return server_->sessions(); })[0]["address"], "::1");
 }
 
+TEST(ServerTest, ArchivesLoseWhatIsTooOldOrTooMuch) {
+  const WallTime now(std::chrono::days(20'000));
+  EXPECT_EQ(what_archives_lose({.days = 0, .messages = 7, .bytes = 9}, now).before_ms, 0);
+  const auto expire = what_archives_lose({.days = 30, .messages = 7, .bytes = 9}, now);
+  EXPECT_EQ(expire.before_ms, 19'970LL * 24 * 3600 * 1000);
+  EXPECT_EQ(expire.messages, 7U);
+  EXPECT_EQ(expire.bytes, 9U);
+}
+
 }  // namespace
 }  // namespace starling::server
