@@ -160,7 +160,9 @@ std::vector<ConfigKey> make_keys() {
       flag("auth.plain_without_tls",
            "offer SASL PLAIN on unencrypted streams; only with listeners on loopback",
            STARLING_FIELD(auth.plain_without_tls)),
-      flag("offline.enabled", "keep messages for accounts that are offline; else they return to the sender",
+      flag("offline.enabled",
+           "deliver messages later to accounts that are offline; else they return to the sender, unless the "
+           "archive keeps them",
            STARLING_FIELD(offline.enabled)),
       choice("archive.default",
              "whose messages an account's archive keeps (XEP-0313) until its user decides: everybody's, "

@@ -88,11 +88,14 @@ class StreamManagementTest : public ::testing::TestWithParam<Variant> {
   TestHost host{config(), GetParam().shards};
   TestClient& romeo = available("romeo@localhost/orchard");
 };
-INSTANTIATE_TEST_SUITE_P(Shards, StreamManagementTest,
-                         ::testing::Values(Variant{1, server::Archiving::never},
-                                           Variant{3, server::Archiving::never},
-                                           Variant{1, server::Archiving::always},
-                                           Variant{3, server::Archiving::always}));
+INSTANTIATE_TEST_SUITE_P(
+    Shards, StreamManagementTest,
+    ::testing::Values(Variant{1, server::Archiving::never}, Variant{3, server::Archiving::never},
+                      Variant{1, server::Archiving::always}, Variant{3, server::Archiving::always}),
+    [](const auto& one) {
+      return fmt::format("{}_{}", one.param.shards == 1 ? "one" : "several",
+                         one.param.archiving == server::Archiving::always ? "archived" : "not_archived");
+    });
 
 TEST_P(StreamManagementTest, CountsWhatWasHandled) {  // 4
   enable(romeo);
@@ -105,6 +108,22 @@ TEST_P(StreamManagementTest, CountsWhatWasHandled) {  // 4
   romeo.take();
   romeo.send(kAsk);
   EXPECT_THAT(romeo.stanzas(), Contains(ack(4)));
+}
+
+// What a session gave back is not in the tail before it is written, and what comes meanwhile is behind it.
+TEST_P(StreamManagementTest, NothingOvertakesWhatWaitsForTheDisk) {
+  TestClient& juliet = available("juliet@localhost/balcony");
+  enable(juliet);
+  host.faults().fail_write(1);
+  romeo.send(message("juliet@localhost", "first"));
+  EXPECT_THAT(stanzas(juliet), ElementsAre(has_body("first")));
+  juliet.send("</stream:stream>");  // and she has not acknowledged it
+  TestClient& garden = available("juliet@localhost/garden");
+  romeo.send(message("juliet@localhost", "second"));
+  auto got = stanzas(garden);
+  host.advance(seconds(2));
+  for (auto& more : stanzas(garden)) got.push_back(std::move(more));
+  EXPECT_THAT(got, ElementsAre(has_body("first"), has_body("second")));
 }
 
 TEST_P(StreamManagementTest, AcknowledgesAMessageOnlyWhenItIsSafe) {

@@ -52,6 +52,8 @@ bool Delivery::returned() {
   if (in_store_) {
     user_.tail_out_.erase(id_);
     user_.tail_returned_ = true;
+  } else if (keeping_.in_tail) {
+    count();  // it will be: what comes from now on stands behind it
   }
   return true;
 }
