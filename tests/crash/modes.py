@@ -74,7 +74,11 @@ async def kill_when(h, point, countdown, before=None):
     kills = h.kills
     h.set_trap(point, countdown, h.kill)
     if before:
-        await before
+        try:
+            await before
+        except RuntimeError:  # who was on his way already may meet the trap before the server has answered us
+            if h.kills == kills:
+                raise
     reached = await h.until(lambda: h.kills > kills, TRAP_SECONDS)
     h.trap = None
     if not reached:
