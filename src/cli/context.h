@@ -19,7 +19,7 @@ class App;
 
 namespace starling::cli {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;
 
 // 3 to 6 are for commands that log in to a server; 3 is also what those say that want a running one here.
 enum Exit : int {

@@ -17,7 +17,7 @@
 
 namespace starling::server {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;
 
 // What else has to happen when an account changes. Called on the control loop's thread.
 class AccountObserver {

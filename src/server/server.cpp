@@ -355,12 +355,13 @@ Task<Json> Server::sessions() {
         for (const auto& session : user->all_sessions()) {
           const Link::Facts facts = session->link().facts();
           list.push_back({{"jid", session->jid().text()},
+                          {"connected", !session->detached()},
                           {"address", facts.address},
                           {"tls", facts.tls},
                           {"mechanism", facts.mechanism},
                           {"available", session->available()},
                           {"priority", session->priority()},
-                          {"since", payload::timestamp(facts.since)},
+                          {"since", facts.since ? Json(payload::timestamp(*facts.since)) : Json()},
                           {"memory_bytes", session->link().memory_bytes()}});
         }
       }

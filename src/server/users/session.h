@@ -3,6 +3,7 @@
 // to its connection through Link, so that neither knows the other's insides.
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,7 @@ class Link {
   // For lists of sessions.
   struct Facts {
     std::string address, tls, mechanism;
-    WallTime since;
+    std::optional<WallTime> since;  // nothing for a session of before a restart
   };
   [[nodiscard]] virtual Facts facts() const = 0;
   [[nodiscard]] virtual SteadyTime last_input() const = 0;
