@@ -546,7 +546,7 @@ def registration_fields_are_asked_for_and_required(place):
 @test
 def offline_messages_can_be_switched_off(place):
     """R55: packet 1746 of S2."""
-    place.serve("offline.enabled=false")
+    place.serve("offline.enabled=false", "archive.default=never")
     place.add("juliet", "romeo")
     romeo = place.log_in("romeo")
     romeo.send("<message to='juliet@localhost' type='chat' id='m'><body>Hi</body></message>")
