@@ -139,7 +139,7 @@ void durable_message(benchmark::State& state) {
 }
 BENCHMARK(durable_message)->MeasureProcessCPUTime()->MinTime(5);
 
-// Pages of 50 out of one account's archive of STARLING_BENCH_MESSAGES (a million if not said) messages, of
+// Pages of 50 out of one account's archive of STARLING_BENCH_MESSAGES (ten million if not said) messages, of
 // which one in 100,000 is with a rare party.
 class LargeArchive {
  public:
@@ -149,7 +149,7 @@ class LargeArchive {
   }
 
   Fixture fixture{"sqlite:bench.db"};
-  std::uint64_t messages = 1'000'000;
+  std::uint64_t messages = 10'000'000;
   std::vector<std::uint64_t> ids;  // every 1000th
 
  private:
