@@ -49,20 +49,18 @@ void write(xml::Writer& writer, const PageRequest& request) {
 
 Result<PageInfo> parse_page_info(const xml::Element& set) {
   if (auto is = check(set); !is) return std::unexpected(std::move(is.error()));
-  PageInfo info{.first = text_of(set, "first").value_or(std::string()),
-                .last = text_of(set, "last").value_or(std::string()),
-                .first_index = {},
-                .count = {}};
+  PageInfo info;
   const auto count = number_of(text_of(set, "count"));
   if (!count) return std::unexpected(count.error());
   info.count = *count;
-  if (const xml::Element* first = set.child("first", ns::result_sets)) {
-    std::optional<std::string> text;
-    if (const auto written = first->attribute("index")) text = *written;
-    const auto index = number_of(text);
-    if (!index) return std::unexpected(index.error());
-    info.first_index = *index;
-  }
+  const xml::Element* first = set.child("first", ns::result_sets);
+  if (first == nullptr || first->text().empty()) return info;
+  info.first = first->text();
+  info.last = text_of(set, "last").value_or(std::string());
+  const auto index =
+      number_of(first->attribute("index").transform([](auto text) { return std::string(text); }));
+  if (!index) return std::unexpected(index.error());
+  info.first_index = *index;
   return info;
 }
 

@@ -10,6 +10,7 @@
 #include "payload/entity_time.h"
 #include "payload/last_activity.h"
 #include "payload/registration.h"
+#include "payload/result_set.h"
 #include "payload/sensor_data.h"
 #include "payload/software_version.h"
 #include "payload/timestamps.h"
@@ -140,6 +141,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check(root, &parse_software_version);
   check(root, &parse_last_activity);
   check(root, &parse_delay);
+  check(root, &parse_page_request);
+  check(root, &parse_page_info);
   if (const auto info = check(root, &parse_strict)) caps_hash(*info);
   check(root, &parse_forgiving);
   return 0;
