@@ -56,10 +56,32 @@ def statements(path):
     return result
 
 
+def expand(text, macros):
+    """The text with what the file's `let`s stand for; {NAME a b} may hold others."""
+    m = re.search(r"\{(%s)(?=[ }])" % "|".join(macros), text) if macros else None
+    if not m:
+        return text
+    depth, end = 1, m.end()
+    while depth:
+        if end == len(text):
+            raise ScriptError(f"{{{m[1]} is not closed")
+        depth += {"{": 1, "}": -1}.get(text[end], 0)
+        end += 1
+    body = macros[m[1]]
+    count = max(map(int, re.findall(r"\$(\d)", body)), default=0)
+    given = text[m.end():end - 1].split(maxsplit=count - 1) if count else []  # the last one takes the rest
+    filled = re.sub(r"\$(\d)", lambda d: given[int(d[1]) - 1] if int(d[1]) <= len(given) else "", body)
+    return expand(text[:m.start()] + filled + text[end:], macros)
+
+
 def load(path):
-    scenarios = []
+    scenarios, macros = [], {}
     for s in statements(path):
         where = f"{path}:{s.line}"
+        if m := re.fullmatch(r"let (\w+): (.+)", s.text, re.S):
+            macros[m[1]] = m[2]
+            continue
+        s.text = expand(s.text, macros)
         if m := re.fullmatch(r"scenario (.+?):?", s.text, re.S):
             scenarios.append(Scenario(path, s.line, m[1]))
         elif not scenarios:
