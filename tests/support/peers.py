@@ -5,7 +5,7 @@
         connection = server.connect("juliet")   # a TCP connection (xmpp.Connection)
 
 All of them serve the domains `localhost` and `second.localhost` (or those that they are given) with a self-signed
-certificate, keep offline messages and allow in-band registration.
+certificate, keep offline messages and archives, and allow in-band registration.
 """
 import os
 import shutil
@@ -195,12 +195,13 @@ s2s_ports = {{}}
 http_ports = {{}}
 https_ports = {{}}
 modules_enabled = {{ "disco", "roster", "saslauth", "tls", "private", "vcard_legacy", "pep", "ping", "register", "smacks",
-    "version", "time", "uptime", "lastactivity", "offline" }}
+    "version", "time", "uptime", "lastactivity", "offline", "carbons", "mam" }}
 modules_disabled = {{ "s2s" }}
 allow_registration = true
 c2s_require_encryption = true
 authentication = "internal_plain"
 storage = "internal"
+archive_expires_after = "1w"
 c2s_stanza_size_limit = 262144
 log = {{ warn = "*console" }}
 ssl = {{ certificate = "{cert}", key = "{key}" }}
@@ -254,8 +255,11 @@ access_rules:
     deny: all
 modules:
   mod_caps: {{}}
+  mod_carboncopy: {{}}
   mod_disco: {{}}
   mod_last: {{}}
+  mod_mam:
+    default: always
   mod_offline: {{}}
   mod_ping: {{}}
   mod_private: {{}}
