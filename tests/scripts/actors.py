@@ -564,15 +564,31 @@ class Play:
     def do_sync(self, name):
         self.sync(self.actor(name))
 
+    @action(r"(\w+) settles")
+    def do_settle(self, name):
+        """What a server hands over at once may still be on its way to the disk; a write of the actor's own comes after
+        it, or at least a second one does, as what is written together may be made up before."""
+        c = self.actor(name).connection
+        for _ in range(2):
+            self.barriers += 1
+            ident = f"barrier-{self.barriers}"
+            c.send(f"<iq type='set' id='{ident}'><query xmlns='jabber:iq:private'><x xmlns='urn:example:settled'>{ident}"
+                   "</x></query></iq>", note=False)
+            self.take_answer(name, c, ident)
+
     def sync(self, actor, to=None):
         """A round trip to the server, or to another actor; what arrives meanwhile stays queued."""
         c, self.barriers = actor.connection, self.barriers + 1
         ident = f"barrier-{self.barriers}"
         address = f" to={quoteattr(to)}" if to else ""
         c.send(f"<iq type='get' id='{ident}'{address}><ping xmlns='{xmpp.NS_PING}'/></iq>", note=False)
-        self.take(c, lambda e: e.name == "iq" and e.get("id") == ident, "answer to a ping")
+        self.take_answer(actor.name, c, ident)
+
+    def take_answer(self, name, c, ident):
+        """To a request of ours, which no transcript needs."""
+        self.take(c, lambda e: e.name == "iq" and e.get("id") == ident, "answer to a request of the script's own")
         for i, entry in enumerate(self.transcript):
-            if entry[0] == actor.name and f'"{ident}"' in entry[2]:
+            if entry[0] == name and f'"{ident}"' in entry[2]:
                 del self.transcript[i]
                 break
 
