@@ -15,7 +15,7 @@ NS_DISCO, NS_CAPS = "http://jabber.org/protocol/disco#info", "http://jabber.org/
 NS_ROSTER = "jabber:iq:roster"
 
 # What servers add to stanzas on their way.
-ADDED = ("vcard-temp:x:update", "urn:xmpp:delay", "urn:xmpp:sid:0")
+ADDED = ("vcard-temp:x:update", "urn:xmpp:delay", "urn:xmpp:sid:0", "urn:xmpp:mam:tmp")
 
 # In this order; each replaces what it finds.
 NAMES = [

@@ -572,8 +572,8 @@ class Play:
         for _ in range(2):
             self.barriers += 1
             ident = f"barrier-{self.barriers}"
-            c.send(f"<iq type='set' id='{ident}'><query xmlns='jabber:iq:private'><x xmlns='urn:example:settled'>{ident}"
-                   "</x></query></iq>", note=False)
+            c.send(f"<iq type='set' id='{ident}'><query xmlns='jabber:iq:private'><x xmlns='urn:example:settled'/>"
+                   "</query></iq>", note=False)
             self.take_answer(name, c, ident)
 
     def sync(self, actor, to=None):
