@@ -35,7 +35,7 @@ class Retractions final : public Module {
             .summary = "puts tombstones in the place of retracted messages",
             .specifications = {{"XEP-0424", "0.4.2"}},
             .host_features = {},
-            .account_features = {kTombstones}};
+            .account_features = {kRetract, kTombstones}};
   }
 
   void attach(Registry& registry) override {

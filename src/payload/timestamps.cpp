@@ -129,7 +129,7 @@ Result<WallTime> to_wall(const DateTime& value, minutes east) {
   const auto day = std::chrono::sys_days(value.date);
   const auto second = day + std::chrono::floor<seconds>(value.time) - east;
   if (second < std::chrono::sys_days(1678y / 1 / 1) || second >= std::chrono::sys_days(2262y / 1 / 1))
-    return fail(Errc::invalid, "a time is out of range");
+    return fail(Errc::limit, "a time is out of range");
   return day + value.time - east;
 }
 

@@ -166,6 +166,9 @@ class Context {
   // Sends a stanza on its way, as if from its `from`, which must be ours. Never from inside a phase: it is
   // queued there.
   virtual void route(Stanza stanza) = 0;
+  // Ends when what was sent and received by now is stored, on any shard; false at once if the store does not
+  // work at the moment.
+  virtual Task<bool> all_stored() = 0;
   // What clients see of a message's id in an archive (XEP-0313 3), and the id of what one shows.
   [[nodiscard]] virtual std::string archive_name(std::uint64_t id) = 0;
   [[nodiscard]] virtual std::optional<std::uint64_t> archive_id(std::string_view name) = 0;

@@ -20,12 +20,16 @@ void Shard::from_session(UserSession& session, Stanza stanza, Counted counted) {
                             stanza.type() != Type::error;
   stanza.set_from(subscription ? user.jid() : session.jid());
   const bool addressed = !stanza.to().empty();
-  if (stanza.kind() == Kind::message && has_ids(stanza))
+  Fingerprint print{};
+  if (stanza.kind() == Kind::message && has_ids(stanza)) {
     if (auto cleaned = without_stanza_id(stanza, user.jid())) stanza = *std::move(cleaned);
+    print = fingerprint(stanza);
+  }
   // RFC 6120 10.3: without an address, a message or IQ is for the user's own account.
   if (!addressed && stanza.kind() == Kind::message) stanza.set_to(user.jid());
   const auto shared = std::make_shared<const Stanza>(std::move(stanza));
-  Envelope envelope{.stanza = shared, .to = shared->to(), .trace = trace_, .counted = counted};
+  Envelope envelope{
+      .stanza = shared, .to = shared->to(), .trace = trace_, .fingerprint = print, .counted = counted};
   if (log::enabled(log::Level::debug))
     log::debug("stanza trace={}.{} kind={} type={} from={} to={}", index_, trace_, to_string(shared->kind()),
                to_string(shared->type()), shared->from().text(), shared->to().text());
@@ -45,7 +49,8 @@ void Shard::from_session(UserSession& session, Stanza stanza, Counted counted) {
   } else if (shared->kind() == Kind::presence) {
     user.directed_presence(session, shared);
   } else {
-    if (shared->kind() == Kind::message && user.all_sessions().size() > 1) {
+    const bool again = print != Fingerprint{} && store().repeats(as_text(print), wall_ms());
+    if (shared->kind() == Kind::message && user.all_sessions().size() > 1 && !again) {
       Session* const sender = &session;
       copy({envelope, user, true, {&sender, 1}});
     }

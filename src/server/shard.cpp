@@ -247,6 +247,26 @@ void Shard::give_buffer(std::string buffer) {
 
 std::string Shard::next_id() { return fmt::format("{}-{}", id_prefix_, ++id_counter_); }
 
+// Where a message is written is its recipient's shard: what goes there crosses at the end of this turn.
+Task<bool> Shard::all_stored() {
+  Completion<bool> crossed;
+  loop_.post([resolve = crossed.resolver()] { resolve.here(true); });
+  co_await crossed;
+  for (std::size_t i = 0; i < crossings_.size(); ++i) {
+    Shard& shard = core_.shard(i);
+    Completion<bool> stored;
+    shard.loop_.post([&shard, resolve = stored.resolver()] { spawn(shard.report_stored(resolve)); });
+    if (!co_await stored) co_return false;
+  }
+  co_return true;
+}
+
+Task<void> Shard::report_stored(Completion<bool>::Resolver resolve) {
+  const bool works = !journal_.failing();
+  if (works) co_await journal_.passed();
+  resolve(works);
+}
+
 ArchiveIds& Shard::archive_ids() {
   if (!archive_ids_) archive_ids_.emplace(core_.secret());  // which is there before anybody may log in
   return *archive_ids_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -57,6 +58,7 @@ class Shard final : public Context, private Registry {
   void route(Stanza stanza) override;
   Task<std::expected<StanzaPtr, StanzaError>> ask(Jid to, std::string payload,
                                                   Milliseconds patience) override;
+  Task<bool> all_stored() override;
   [[nodiscard]] std::string archive_name(std::uint64_t id) override { return archive_ids().seal(id); }
   [[nodiscard]] std::optional<std::uint64_t> archive_id(std::string_view name) override {
     return archive_ids().open(name);
@@ -105,6 +107,8 @@ class Shard final : public Context, private Registry {
   // The store has stood still for so long that no more can wait for it.
   [[nodiscard]] bool journal_full() const;
   [[nodiscard]] storage::MessageIds::Taker& message_ids() { return message_ids_; }
+  // Named messages that are in the journal, and not in the store yet.
+  [[nodiscard]] std::set<Fingerprint>& on_their_way() { return on_their_way_; }
   void manage(UserSession& session);
   void unmanage(const Management& management) { managed_.erase(management.token()); }
   [[nodiscard]] UserSession* managed(std::uint64_t token) const;
@@ -197,6 +201,7 @@ class Shard final : public Context, private Registry {
   void take_answer(const StanzaPtr& stanza);
   void tick();
   ArchiveIds& archive_ids();
+  Task<void> report_stored(Completion<bool>::Resolver resolve);
 
   Core& core_;
   std::size_t index_;
@@ -221,6 +226,7 @@ class Shard final : public Context, private Registry {
   std::vector<Crossing> crossings_;  // by shard; handed over once a turn
 
   storage::MessageIds::Taker message_ids_;
+  std::set<Fingerprint> on_their_way_;
   std::optional<ArchiveIds> archive_ids_;
   Journal journal_;
   std::unordered_map<std::uint64_t, UserSession*> managed_;

@@ -136,9 +136,18 @@ TEST_P(ArchiveContract, SaysWhenAnIdIsNotThere) {
 
 TEST_P(ArchiveContract, ServesMessagesById) {
   const auto ids = commit({Letter{.stanza = "1"}, Letter{.stanza = "2"}, Letter{.stanza = "3"}});
-  EXPECT_THAT(stanzas({.account = "ann@x", .ids = {ids[2], ids[0], ids[2]}, .limit = 1}),
-              ElementsAre("1", "3"));
+  EXPECT_THAT(stanzas({.account = "ann@x", .ids = {ids[2], ids[0], ids[2]}}), ElementsAre("1", "3"));
   EXPECT_TRUE(complete({.account = "ann@x", .ids = {ids[1]}}));
+}
+
+TEST_P(ArchiveContract, FiltersAndPagesThoseToo) {
+  const auto ids = commit({Letter{"1"}, Letter{.stanza = "2", .from = "eve@x"}, Letter{"3"}, Letter{"4"}});
+  const auto all = std::vector(ids.rbegin(), ids.rend());
+  EXPECT_THAT(stanzas({.account = "ann@x", .with = "eve@x", .ids = all}), ElementsAre("2"));
+  EXPECT_THAT(stanzas({.account = "ann@x", .ids = all, .limit = 2}), ElementsAre("1", "2"));
+  EXPECT_FALSE(complete({.account = "ann@x", .ids = all, .limit = 2}));
+  EXPECT_THAT(stanzas({.account = "ann@x", .ids = all, .limit = 2, .from_end = true}), ElementsAre("3", "4"));
+  EXPECT_THAT(stanzas({.account = "ann@x", .after = ids[1], .ids = all}), ElementsAre("3", "4"));
 }
 
 TEST_P(ArchiveContract, ServesTheMessagesWithOneParty) {

@@ -176,7 +176,7 @@ struct ArchiveQuery {
   std::string with = {};                         // a party's bare or full JID; empty for all
   std::optional<std::int64_t> start_ms, end_ms;  // inclusive
   std::uint64_t after = 0, before = 0;           // ids in the archive, exclusive; 0 for none
-  std::vector<std::uint64_t> ids = {};           // these alone, if any: nothing else is looked at
+  std::vector<std::uint64_t> ids = {};           // of these alone, if any
   std::size_t limit = 50;
   std::size_t bytes = std::numeric_limits<std::size_t>::max();  // of stanzas; one message is always given
   bool from_end = false;  // the last of what fits instead of the first; ascending either way

@@ -249,6 +249,7 @@ class Bench : public testing::Test, public server::Context, private server::Regi
     const auto found = accounts_by_jid_.find(bare.text());
     return found == accounts_by_jid_.end() ? nullptr : found->second.get();
   }
+  Task<bool> all_stored() override { co_return true; }
   std::string archive_name(std::uint64_t id) override { return archive_ids_.seal(id); }
   std::optional<std::uint64_t> archive_id(std::string_view name) override { return archive_ids_.open(name); }
   Task<Result<void>> remove_account(Jid bare) override {

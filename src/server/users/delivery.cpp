@@ -11,12 +11,13 @@ void Delivery::keep(Envelope& envelope, std::uint64_t id, const Keeping& keeping
   keeping_ = keeping;
   if (keeping.for_owner) envelope.archive_id = id;
   envelope.for_sender = false;  // that is seen to
+  if (envelope.fingerprint != Fingerprint{}) user_.shard_.on_their_way().insert(envelope.fingerprint);
   begin(envelope);
   if (keeping.in_tail && pending_ == 0) count();
 }
 
 void Delivery::settle_with_earlier(Envelope envelope) {
-  taken_ = true;
+  taken_ = repeat_ = true;
   begin(std::move(envelope));
 }
 
@@ -114,6 +115,7 @@ bool Delivery::failed(const Error& /*error*/) {
 
 void Delivery::settle(bool recorded) {
   user_.shard_.message_ids().settle(id_);
+  if (!repeat_) user_.shard_.on_their_way().erase(envelope_.fingerprint);
   --user_.kept_;
   ++user_.settled_;
   if (envelope_.counted) user_.shard_.safe(envelope_.stanza->from(), envelope_.counted, recorded);

@@ -64,6 +64,7 @@ class Delivery final : public Journal::Entry {
   std::uint32_t number_ = 0;
   unsigned pending_;  // copies that were neither taken nor returned
   bool taken_ = false;
+  bool repeat_ = false;                          // of an earlier one, which is what is kept
   bool appended_ = false, undelivered_ = false;  // what the last fill() wrote
   bool in_store_ = false;                        // as a part of the tail
   bool counted_ = false;                         // User::tail_ counts it

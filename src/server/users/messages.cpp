@@ -20,7 +20,7 @@ bool User::receive_message(Envelope envelope) {
     return false;
   }
   if (has_ids(*envelope.stanza) && envelope.archive_id == 0) {
-    identify(envelope);
+    remove_stanza_id(envelope);
     if (is_stored(envelope)) return settle_with_earlier(std::move(envelope));
   }
   if (envelope.to.is_full()) {
@@ -104,15 +104,16 @@ bool User::keep(Delivery& delivery, Envelope& envelope, const Keeping& keeping) 
   return false;
 }
 
-void User::identify(Envelope& envelope) const {
+void User::remove_stanza_id(Envelope& envelope) const {
   if (auto cleaned = without_stanza_id(*envelope.stanza, jid_))
     envelope.stanza = std::make_shared<const Stanza>(*std::move(cleaned));
-  envelope.fingerprint = fingerprint(*envelope.stanza);
 }
 
+// Or will be in a moment.
 bool User::is_stored(const Envelope& envelope) const {
   return envelope.fingerprint != Fingerprint{} &&
-         shard_.store().repeats(as_text(envelope.fingerprint), shard_.wall_ms());
+         (shard_.on_their_way().contains(envelope.fingerprint) ||
+          shard_.store().repeats(as_text(envelope.fingerprint), shard_.wall_ms()));
 }
 
 // It came before, and whoever sent it again did not know. That one may still be on its way to the disk, with

@@ -118,7 +118,7 @@ class User final : public Account {
   bool keep_or_bounce(Envelope& envelope);
   bool keep(Delivery& delivery, Envelope& envelope, const Keeping& keeping);
   [[nodiscard]] Keeping to_keep(const Envelope& envelope, bool must_last) const;
-  void identify(Envelope& envelope) const;
+  void remove_stanza_id(Envelope& envelope) const;
   [[nodiscard]] bool is_stored(const Envelope& envelope) const;
   bool settle_with_earlier(Envelope envelope);
   void copy(const Envelope& envelope, std::span<UserSession* const> have_it);

@@ -67,21 +67,16 @@ Result<ArchivePage> MemoryArchive::page(const ArchiveQuery& query, std::uint64_t
   for (const auto& [id, row] : rows_) {
     const auto& message = row.message;
     if (!row.is_of(query.account)) continue;
-    if (!query.ids.empty()) {
-      if (std::ranges::find(query.ids, id) != query.ids.end()) page.messages.push_back(message);
-      continue;
-    }
+    if (!query.ids.empty() && std::ranges::find(query.ids, id) == query.ids.end()) continue;
     const auto& other = message.owner == query.account ? message.peer : message.owner;
-    if (id >= unsettled || id <= query.after || (query.before != 0 && id >= query.before)) continue;
+    if ((query.ids.empty() && id >= unsettled) || id <= query.after ||
+        (query.before != 0 && id >= query.before))
+      continue;
     if (message.stamp_ms < query.start_ms.value_or(message.stamp_ms)) continue;
     if (message.stamp_ms > query.end_ms.value_or(message.stamp_ms)) continue;
     if (!with.empty() && other != with) continue;
     if (query.with != with && !detail::is_between(message.stanza, query.with)) continue;
     page.messages.push_back(message);
-  }
-  if (!query.ids.empty()) {
-    page.complete = true;
-    return page;
   }
   if (query.from_end) std::ranges::reverse(page.messages);
   std::size_t fit = 0;

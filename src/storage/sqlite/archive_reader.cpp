@@ -27,7 +27,7 @@ Result<void> ArchiveReader::prepare(Database& database) {
       {&jid_, "SELECT jid FROM party WHERE number=?1"},
       {&account_, "SELECT floor, messages FROM party WHERE number=?1"},
       {&expired_, "SELECT value FROM meta WHERE name='expired_below'"},
-      {&has_, "SELECT 1 FROM archive WHERE account=?1 AND id=?2"},
+      {&find_, "SELECT other FROM archive WHERE account=?1 AND id=?2"},
       {&ascending_, "SELECT id FROM archive WHERE account=?1 AND id>=?2 AND id<=?3 ORDER BY id"},
       {&descending_, "SELECT id FROM archive WHERE account=?1 AND id>=?2 AND id<=?3 ORDER BY id DESC"},
       {&ascending_with_,
@@ -74,12 +74,35 @@ Result<void> ArchiveReader::look_up(Archive& archive) {
   return {};
 }
 
-Result<bool> ArchiveReader::has(const Archive& archive, std::uint64_t id) {
-  if (id < archive.floor) return false;
-  if (id > archive.recent.indexed)
-    return std::ranges::binary_search(archive.recent.entries, id, {}, &ArchiveEntry::id);
-  Using scope(has_);
-  return has_.bind(1, as_stored(archive.account)).bind(2, as_stored(id)).step();
+// The other party of a message that is in the archive.
+Result<std::optional<std::uint64_t>> ArchiveReader::find(const Archive& archive, std::uint64_t id) {
+  if (id < archive.floor) return std::nullopt;
+  if (id > archive.recent.indexed) {
+    const auto& entries = archive.recent.entries;
+    const auto found = std::ranges::lower_bound(entries, id, {}, &ArchiveEntry::id);
+    return found != entries.end() && found->id == id ? std::optional(found->other) : std::nullopt;
+  }
+  Using scope(find_);
+  const auto row = find_.bind(1, as_stored(archive.account)).bind(2, as_stored(id)).step();
+  if (!row) return std::unexpected(row.error());
+  return *row ? std::optional(static_cast<std::uint64_t>(find_.integer(0))) : std::nullopt;
+}
+
+Result<void> ArchiveReader::visit_ids(const Archive& archive, const Span& span,
+                                      std::vector<std::uint64_t> ids, const Visit& visit) {
+  std::ranges::sort(ids);
+  ids.erase(std::ranges::unique(ids).begin(), ids.end());
+  if (span.from_end) std::ranges::reverse(ids);
+  for (const auto id : ids) {
+    if (id < span.first || id > span.last) continue;
+    const auto other = find(archive, id);
+    if (!other) return std::unexpected(other.error());
+    if (!*other || (span.other != 0 && **other != span.other)) continue;
+    const auto more = visit(id);
+    if (!more) return std::unexpected(more.error());
+    if (!*more) break;
+  }
+  return {};
 }
 
 Result<void> ArchiveReader::visit_recent(const Archive& archive, const Span& span, const Visit& visit,
@@ -154,22 +177,13 @@ Result<ArchivePage> ArchiveReader::page_of(Archive& archive, std::uint64_t other
   if (query.after != 0) must.push_back(query.after);
   if (query.before != 0) must.push_back(query.before);
   for (const auto id : must) {
-    auto there = known ? has(archive, id) : false;
-    if (!there) return std::unexpected(std::move(there.error()));
+    if (!known) return not_there(query.account);
+    const auto there = find(archive, id);
+    if (!there) return std::unexpected(there.error());
     if (!*there) return not_there(query.account);
   }
 
   ArchivePage page{.messages = {}, .complete = true};
-  if (!query.ids.empty()) {
-    auto ids = query.ids;
-    std::ranges::sort(ids);
-    ids.erase(std::ranges::unique(ids).begin(), ids.end());
-    for (const auto id : ids)
-      if (auto done = take(archive, id, query, page.messages); !done)
-        return std::unexpected(std::move(done.error()));
-    return page;
-  }
-
   Span span{.first = std::max(archive.floor, query.after + 1),
             .last = query.before != 0 ? query.before - 1 : kLastId,
             .other = other,
@@ -194,15 +208,18 @@ Result<ArchivePage> ArchiveReader::page_of(Archive& archive, std::uint64_t other
     page.complete = before < query.limit && (before == 0 || bytes <= query.bytes);
     return page.complete;
   };
+  Result<void> visited;
   bool going = true;
-  if (query.from_end)
-    if (auto done = visit_recent(archive, span, visit, going); !done)
-      return std::unexpected(std::move(done.error()));
-  if (auto done = visit_index(archive, span, visit, going); !done)
-    return std::unexpected(std::move(done.error()));
-  if (!query.from_end)
-    if (auto done = visit_recent(archive, span, visit, going); !done)
-      return std::unexpected(std::move(done.error()));
+  if (!query.ids.empty()) {
+    visited = visit_ids(archive, span, query.ids, visit);
+  } else if (query.from_end) {
+    visited = visit_recent(archive, span, visit, going);
+    if (visited) visited = visit_index(archive, span, visit, going);
+  } else {
+    visited = visit_index(archive, span, visit, going);
+    if (visited) visited = visit_recent(archive, span, visit, going);
+  }
+  if (!visited) return std::unexpected(std::move(visited.error()));
   if (!page.complete) page.messages.pop_back();
   if (query.from_end) std::ranges::reverse(page.messages);
   return page;

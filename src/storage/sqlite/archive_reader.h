@@ -36,7 +36,9 @@ class ArchiveReader {
   Result<std::uint64_t> party(const std::string& jid);
   Result<std::string> jid_of(std::uint64_t party);
   Result<void> look_up(Archive& archive);
-  Result<bool> has(const Archive& archive, std::uint64_t id);
+  Result<std::optional<std::uint64_t>> find(const Archive& archive, std::uint64_t id);
+  Result<void> visit_ids(const Archive& archive, const Span& span, std::vector<std::uint64_t> ids,
+                         const Visit& visit);
   Result<ArchivePage> page_of(Archive& archive, std::uint64_t other, const ArchiveQuery& query);
   Result<ArchiveEnds> ends_of(Archive& archive);
   // Adds the message unless its row is gone or does not fit.
@@ -47,7 +49,7 @@ class ArchiveReader {
 
   const RecentArchive& recent_;
   bool prepared_ = false;
-  Statement begin_, end_, party_, jid_, account_, expired_, has_, ascending_, descending_, ascending_with_,
+  Statement begin_, end_, party_, jid_, account_, expired_, find_, ascending_, descending_, ascending_with_,
       descending_with_, message_, count_beyond_;
 };
 

@@ -1,4 +1,4 @@
-#include "modules/archive_preferences.h"
+#include "modules/archive/preferences.h"
 
 #include <array>
 #include <ranges>

@@ -5,7 +5,7 @@
 // Known gaps: messages of group chats are not kept (6.1.1 leaves it open), so there is no include-groupchat;
 // what is sent to other servers is not, as long as nothing is. The count of a page's whole list is said for
 // <max>0</max> alone, and left out where counting would be a long walk.
-#include "modules/archive_preferences.h"
+#include "modules/archive/preferences.h"
 #include "modules/refuse.h"
 #include "payload/data_form.h"
 #include "payload/delay.h"
@@ -94,12 +94,13 @@ class Archive final : public Module {
   Task<IqReply> query(IqRequest request) {
     auto asked = parse(*request.payload, request.owner());
     if (!asked) co_return std::unexpected(std::move(asked.error()));
+    const bool stable = co_await context_->all_stored();
     if (!asked->must_be_there.empty()) {
       const auto there = co_await context_->store().archive(
           {.account = asked->archive.account, .ids = asked->must_be_there});
       if (!there) co_return refuse(there.error());
     }
-    if (asked->archive.limit == 0) co_return co_await count(*std::move(asked));
+    if (asked->archive.limit == 0) co_return co_await count(*std::move(asked), stable);
     const Jid asker = request.stanza->from();
     const auto page = co_await context_->store().archive(asked->archive);
     if (!page) co_return refuse(page.error());
@@ -111,17 +112,17 @@ class Archive final : public Module {
     } else if (!asked->filtered()) {
       info.count = 0;
     }
-    co_return fin(info, page->complete);
+    co_return fin(info, page->complete, stable);
   }
 
   // How many there are (XEP-0059 2.7).
-  Task<IqReply> count(Query asked) {
+  Task<IqReply> count(Query asked, bool stable) {
     payload::PageInfo info;
     if (!asked.filtered()) {
       const auto ends = co_await context_->store().archive_ends(asked.archive.account);
       if (!ends) co_return refuse(ends.error());
       info.count = ends->messages;
-      co_return fin(info, ends->messages == 0);
+      co_return fin(info, ends->messages == 0, stable);
     }
     std::size_t counted = 0;
     asked.archive.limit = kCountedAtOnce;
@@ -131,11 +132,11 @@ class Archive final : public Module {
       if (!page) co_return refuse(page.error());
       counted += page->messages.size();
       if (page->complete) break;
-      if (counted >= kCountedAtMost) co_return fin(info, false);
+      if (counted >= kCountedAtMost) co_return fin(info, false, stable);
       asked.archive.after = page->messages.back().id;
     }
     info.count = counted;
-    co_return fin(info, counted == 0);
+    co_return fin(info, counted == 0, stable);
   }
 
   std::expected<Query, StanzaError> parse(const xml::Element& element, const Jid& owner) {
@@ -169,6 +170,11 @@ class Archive final : public Module {
       query.archive.with = with->text();
     } else if (field.var == "start" || field.var == "end") {
       const auto time = payload::parse_timestamp(value);
+      if (!time && time.error().code == Errc::limit) {  // before everything that there is, or after it
+        if ((field.var == "start") == (value >= "1970"))
+          query.archive.start_ms = std::numeric_limits<std::int64_t>::max();
+        return {};
+      }
       if (!time) return refuse(Condition::bad_request, time.error().message);
       (field.var == "start" ? query.archive.start_ms : query.archive.end_ms) = milliseconds(*time);
     } else if (field.var == "after-id") {
@@ -253,10 +259,12 @@ class Archive final : public Module {
     writer.close().close().close();
   }
 
-  static std::string fin(const payload::PageInfo& info, bool complete) {
+  // 4.3.2; what waits for a store that does not work is missing.
+  static std::string fin(const payload::PageInfo& info, bool complete, bool stable) {
     std::string out;
     xml::Writer writer(out, ns::client);
     writer.open("fin", kMam).attribute_if("complete", complete ? "true" : "");
+    writer.attribute_if("stable", stable ? "" : "false");
     payload::write(writer, info);
     writer.close();
     return out;
@@ -286,6 +294,7 @@ class Archive final : public Module {
 
   // 5
   Task<IqReply> metadata(IqRequest request) {
+    co_await context_->all_stored();
     const auto ends = co_await context_->store().archive_ends(request.owner().text());
     if (!ends) co_return refuse(ends.error());
     std::string out;

@@ -393,6 +393,47 @@ TEST_P(ArchiveTest, ARepeatIsNeitherStoredNorDeliveredAgain) {
   EXPECT_THAT(query(host.login("juliet@localhost/later")).bodies, SizeIs(5));
 }
 
+TEST_P(ArchiveTest, ARepeatThatComesAtOnceIsKnownToo) {
+  TestClient& window = available("romeo@localhost/window");
+  window.send("<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>");
+  window.take();
+  const std::string once =
+      "<message to='juliet@localhost' type='chat'><body>x</body><origin-id xmlns='urn:xmpp:sid:0' "
+      "id='o'/></message>";
+  romeo.send(once + once);
+  EXPECT_THAT(juliet.stanzas(), SizeIs(1));
+  EXPECT_THAT(query(juliet).bodies, ElementsAre("x"));
+  window.take();
+  romeo.send(once);
+  EXPECT_THAT(window.stanzas(), IsEmpty());  // nor is it copied again
+}
+
+TEST_P(ArchiveTest, AQueryWaitsForWhatIsOnItsWay) {
+  juliet.take();
+  romeo.send(
+      "<message to='juliet@localhost' type='chat'><body>x</body></message><iq type='set' id='q'><query "
+      "xmlns='urn:xmpp:mam:2'/></iq>");
+  EXPECT_THAT(romeo.stanzas(), ElementsAre(HasSubstr("<body>x</body>"), HasSubstr("complete='true'")));
+}
+
+TEST_P(ArchiveTest, WithoutAStoreWhatIsThereIsNotStable) {  // 4.3.2
+  host.faults().fail_all(true);
+  say(romeo, "juliet@localhost", "x");
+  juliet.take();
+  juliet.send("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>");
+  EXPECT_THAT(juliet.stanzas(), ElementsAre(HasSubstr("stable='false'")));
+}
+
+TEST_P(ArchiveTest, TimesMayBeBeyondAllMessages) {
+  say(romeo, "juliet@localhost", "x");
+  EXPECT_THAT(
+      query(juliet, filter(field("end", "9999-12-31T23:59:59Z") + field("start", "0001-01-01T00:00:00Z")))
+          .bodies,
+      ElementsAre("x"));
+  EXPECT_THAT(query(juliet, filter(field("start", "9999-12-31T23:59:59Z"))).bodies, IsEmpty());
+  EXPECT_THAT(query(juliet, filter(field("end", "0001-01-01T00:00:00Z"))).bodies, IsEmpty());
+}
+
 TEST_P(ArchiveTest, ARepeatIsKnownAfterARestart) {
   const std::string named = "<origin-id xmlns='urn:xmpp:sid:0' id='o1'/>";
   say(romeo, "juliet@localhost", "once", named);
