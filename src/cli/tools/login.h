@@ -9,6 +9,10 @@
 #include "cli/context.h"
 #include "client/options.h"
 
+namespace CLI {
+class Option;
+}
+
 namespace starling::cli {
 
 // Of one command line.
