@@ -17,7 +17,10 @@ namespace {
 
 std::string plain(const Json& value) {
   if (value.is_null()) return "-";
-  if (value.is_string()) return value == "" ? "-" : value.get<std::string>();
+  if (value.is_string()) {
+    const auto& text = value.get_ref<const std::string&>();
+    return text.empty() ? "-" : text;
+  }
   if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
   if (value.is_object()) {
     std::string members;

@@ -22,7 +22,7 @@ class Shard;
 class User final : public Account {
  public:
   User(Shard& shard, Jid bare);
-  ~User();
+  ~User() override;
 
   // Account, for modules.
   [[nodiscard]] const Jid& jid() const override { return jid_; }
