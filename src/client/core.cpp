@@ -318,6 +318,7 @@ void Core::over(Ended ended) {
 
 void Core::end_attempt(Ended ended, bool for_good) {
   drop_attempt();
+  trace(Trace::event, events.disconnected.name());  // its handlers come last
   enter(State::disconnected);
   at_location_ = false;
   if (const auto since = std::exchange(online_at_, std::nullopt);
@@ -332,7 +333,7 @@ void Core::end_attempt(Ended ended, bool for_good) {
   if (blamed) give_up_kept();
   const bool goes_on = comes_back();  // a handler may have closed us
   if (!goes_on) finish(ended);
-  guarded([&] { raise(events.disconnected, ended); });
+  guarded([&] { events.disconnected.emit(ended); });
   if (!goes_on) return;
   if (comes_back()) {
     wait();

@@ -146,9 +146,12 @@ bool Core::send(const Presence& presence) {
   } else {
     out += "</presence>";
   }
-  if (!write(Kind::presence, out)) return false;
+  // In the log the event stands in front of the stanza; its handlers run after it.
   const bool is_broadcast = presence.type == Type::available && presence.to.empty();
-  if (is_broadcast && !std::exchange(presence_sent_, true)) guarded([&] { raise(events.sent_presence); });
+  const bool first = is_broadcast && takes_stanzas() && !std::exchange(presence_sent_, true);
+  if (first) trace(Trace::event, events.sent_presence.name());
+  if (!write(Kind::presence, out)) return false;
+  if (first) guarded([&] { events.sent_presence.emit(); });
   return true;
 }
 
