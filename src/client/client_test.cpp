@@ -599,7 +599,7 @@ TEST(DebugLog, EveryStanzaIsThereOnceAndNoSecret) {  // R166
   EXPECT_EQ(bench.logged("another one"), 1u);
   EXPECT_EQ(bench.logged("***</response>"), 1u);
   EXPECT_EQ(bench.logged("***</success>"), 1u);
-  EXPECT_EQ(bench.logged("Sent 1 messages, 0 presences, 0 iqs"), 1u);
+  EXPECT_EQ(bench.logged("Sent 1 message, 0 presences, 0 iqs"), 1u);
 }
 
 }  // namespace

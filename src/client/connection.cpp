@@ -224,7 +224,7 @@ Ended Connection::why_lost(const net::IoResult& result) const {
 // --- out ---
 
 void Connection::send(std::string_view xml) {
-  if (owner_ == nullptr || finishing_) return;
+  if (owner_ == nullptr || closing_ || finishing_) return;
   output_ += xml;
   touch_output();
 }

@@ -40,7 +40,7 @@ class Connection final : public net::ByteStream::Handler, public std::enable_sha
              std::shared_ptr<net::TlsContext> tls);
 
   void start();
-  void send(std::string_view xml);  // written at the end of this turn
+  void send(std::string_view xml);  // written at the end of this turn; nothing once close() was called
   void resumed(const Jid& self);    // the answers to stream::Feature::resume; ready() follows
   void bind();
   void close();  // our </stream:stream>; over() follows when the server's has come, or at once
@@ -48,6 +48,7 @@ class Connection final : public net::ByteStream::Handler, public std::enable_sha
   void end(Ended::Why why, std::string text);  // now, without ceremony; over() follows inside
   void abandon();                              // now; nothing follows
 
+  [[nodiscard]] bool is_closing() const { return closing_; }
   [[nodiscard]] std::size_t queued_bytes() const { return output_.size() - sent_; }
   [[nodiscard]] SteadyTime last_input() const { return last_input_; }
   [[nodiscard]] SteadyTime last_output() const { return last_output_; }

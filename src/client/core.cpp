@@ -17,6 +17,8 @@ std::unexpected<RequestError> gone() {
 
 std::string seconds(Milliseconds time) { return fmt::format("{}", static_cast<double>(time.count()) / 1000); }
 
+std::string_view plural(std::uint64_t count) { return count == 1 ? "" : "s"; }
+
 // The server ended the stream, or we did, for what one of us had sent: sent again, it would be ended again.
 bool is_for_content(StreamCondition condition) {
   switch (condition) {
@@ -365,8 +367,9 @@ void Core::finish(Ended ended) {
   outcome_ = std::move(ended);
   running_ = false;
   const auto total = [](const Traffic& traffic) {
-    return fmt::format("{} messages, {} presences, {} iqs ({} bytes)", traffic.stanzas[0], traffic.stanzas[1],
-                       traffic.stanzas[2], traffic.bytes);
+    const auto& [messages, presences, iqs] = traffic.stanzas;
+    return fmt::format("{} message{}, {} presence{}, {} iq{} ({} bytes)", messages, plural(messages),
+                       presences, plural(presences), iqs, plural(iqs), traffic.bytes);
   };
   trace(Trace::info, fmt::format("Sent {}; received {}", total(sent_), total(received_)));
 }
@@ -397,7 +400,7 @@ void Core::close() {
 void Core::close_stream() {
   if (!connection_ || state_ != State::closing || (management_.listens() && management_.keeps_messages()))
     return;
-  if (management_.is_on()) put_nonza(management_.acknowledgement());
+  if (management_.owes_acknowledgement()) put_nonza(management_.acknowledgement());
   connection_->close();
 }
 

@@ -67,7 +67,7 @@ void Core::put_kept() {
 }
 
 void Core::put_nonza(std::string_view nonza) {
-  if (nonza.empty()) return;
+  if (nonza.empty() || connection_->is_closing()) return;  // RFC 6120 4.4: nothing after the closing tag
   trace(Trace::send, nonza);
   connection_->send(nonza);
   sent_.bytes += nonza.size();

@@ -75,6 +75,7 @@ StreamManagement::Heard StreamManagement::hear(const xml::Element& nonza) {
 StreamManagement::Heard StreamManagement::enabled(const xml::Element& answer) {
   state_ = State::on;
   handled_ = 0;
+  told_ = false;
   const auto resume = answer.attribute("resume");
   if (wants_to_resume_ && (resume == "true" || resume == "1")) {
     id_ = answer.attribute("id").value_or("");
@@ -87,7 +88,7 @@ StreamManagement::Heard StreamManagement::resumed(const xml::Element& answer) {
   if (answer.attribute("previd") != id_)
     return break_off({StreamCondition::undefined_condition, "that is not the session to be resumed", {}});
   state_ = State::on;
-  requested_ = false;
+  requested_ = told_ = false;
   const auto heard = acknowledge(answer, Heard::resumed);
   if (heard == Heard::resumed) under_way_ = kept_.size();  // they go out now
   return heard;
@@ -159,8 +160,9 @@ void StreamManagement::start_afresh() {
 
 // --- what comes ---
 
-std::string StreamManagement::acknowledgement() const {
+std::string StreamManagement::acknowledgement() {
   std::string nonza;
+  told_ = true;
   xml::Writer(nonza).open("a", ns::sm).attribute("h", std::to_string(handled_)).close();
   return nonza;
 }
@@ -169,6 +171,7 @@ std::string StreamManagement::acknowledgement() const {
 
 void StreamManagement::keep(Kept stanza) {
   if (state_ == State::off) return;
+  told_ = false;
   kept_bytes_ += bytes_of(stanza);
   kept_.push_back(std::move(stanza));
   if (state_ == State::enabling || state_ == State::on) ++under_way_;
@@ -186,6 +189,7 @@ std::deque<StreamManagement::Kept> StreamManagement::take_kept() {
 
 bool StreamManagement::take_request() {
   if (!is_on() || requested_ || kept_.empty()) return false;
+  told_ = false;
   return requested_ = true;
 }
 

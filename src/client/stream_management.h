@@ -71,8 +71,13 @@ class StreamManagement {
   [[nodiscard]] const StreamError& fault() const { return fault_; }
 
   // --- what comes ---
-  void handled() { handled_ += is_on() ? 1 : 0; }  // a stanza was
-  [[nodiscard]] std::string acknowledgement() const;
+  void handled() {  // a stanza was
+    handled_ += is_on() ? 1 : 0;
+    told_ = false;
+  }
+  std::string acknowledgement();  // is then taken as sent
+  // One is due right before our closing tag (section 4): none is the last that was sent.
+  [[nodiscard]] bool owes_acknowledgement() const { return is_on() && !told_; }
 
   // --- what goes ---
   // Notes a stanza that goes out, or would if the session did not wait to be resumed; without stream
@@ -107,6 +112,7 @@ class StreamManagement {
   std::size_t most_bytes_;
   bool trusted_ = true;  // no server has acknowledged what it was not sent
   State state_ = State::off;
+  bool told_ = false;                 // an <a/> is the last that was sent, and nothing has come since
   std::string id_, location_;         // of the session, if it may be resumed
   std::uint32_t handled_ = 0;         // of theirs; all of them modulo 2^32, as the protocol has it
   std::uint32_t acknowledged_h_ = 0;  // of ours

@@ -374,6 +374,28 @@ TEST_F(Managed, AcknowledgesBeforeItCloses) {
   EXPECT_TRUE(bench.client->ended());
 }
 
+// RFC 6120 4.4: whoever has closed its side sends nothing more, and all that is said before is said once.
+TEST_F(Managed, WritesNothingAfterItsClosingTag) {
+  auto& connection = bench.log_in();
+  connection.keep_open = true;
+  server.answers = false;
+  say("1");
+  tell("<message from='bob@example.org/a'/>");
+  connection.bytes.clear();
+  bench.in_turn([&] {
+    bench.client->close();
+    connection.send("<r xmlns='urn:xmpp:sm:3'/><a xmlns='urn:xmpp:sm:3' h='1'/><r xmlns='urn:xmpp:sm:3'/>");
+  });
+  EXPECT_EQ(connection.bytes, "<a xmlns='urn:xmpp:sm:3' h='1'/></stream:stream>");
+  bench.server_sends(
+      "<message from='bob@example.org/a'/><iq type='get' id='1' from='bob@example.org/a'><q xmlns='a'/></iq>"
+      "<r xmlns='urn:xmpp:sm:3'/><a xmlns='urn:xmpp:sm:3' h='1'/>");
+  EXPECT_THAT(connection.bytes, testing::EndsWith("</stream:stream>"));
+  EXPECT_EQ(bench.logged("<a xmlns='urn:xmpp:sm:3' h='1'/>"), 3u) << "one of ours, which is not told twice";
+  bench.loop.advance(Milliseconds{5000});
+  EXPECT_TRUE(bench.client->ended());
+}
+
 TEST_F(Managed, ClosesOnceItsMessagesAreAcknowledged) {
   auto& connection = bench.log_in();
   server.answers = false;
