@@ -10,6 +10,11 @@
 // Everything is for one thread, the one that runs its loop; post() is for any. Any function may be called
 // from inside any handler (close() too); only destroying the client there is not allowed. What a handler
 // throws ends the client, and run() throws it on.
+#include <version>
+#ifndef __cpp_lib_expected
+#error "Starling's headers need std::expected: g++ 12 or clang++ 19 (or later ones), with -std=c++23"
+#endif
+
 #include <memory>
 #include <optional>
 #include <string>
