@@ -5,6 +5,7 @@
 //
 // where the password may be in STARLING_PASSWORD instead, HOST:PORT goes past DNS, and FILE (PEM) is trusted
 // beside the system's certificates.
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -13,6 +14,10 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "client/client.h"
 
@@ -51,6 +56,30 @@ inline std::optional<Arguments> read_arguments(int argc, char** argv, const char
   }
   login.jid = *jid;
   return arguments;
+}
+
+// client.run(), closed in peace by the first SIGINT or SIGTERM; the second one ends the process. Before any
+// other thread is started.
+inline starling::client::Ended run_until_interrupted(starling::client::Client& client) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);  // of a reader of stdout that has gone
+  pollfd watched[] = {{client.descriptor(), POLLIN, 0}, {signalfd(-1, &signals, SFD_CLOEXEC), POLLIN, 0}};
+  client.connect();
+  client.turn();
+  while (!client.ended()) {
+    poll(watched, 2, -1);
+    signalfd_siginfo signal;
+    if (watched[1].revents != 0 && read(watched[1].fd, &signal, sizeof signal) > 0) {
+      client.close();
+      pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+    }
+    client.turn();
+  }
+  return client.outcome();
 }
 
 // What main() returns: 0 done, 1 not done, 3 could not connect or lost the connection, 4 not authorised, 5

@@ -1,4 +1,4 @@
-// Answers every message with its own words. Ctrl-C ends it.
+// Answers every message with thanks and its own words. Ctrl-C ends it.
 #include <cstdio>
 #include <string>
 
@@ -29,7 +29,8 @@ int main(int argc, char** argv) {
     client.send(client::reply_to(message, "Thanks for sending\n" + std::string(body)));
     std::printf("answered %s\n", message.from().text().c_str());
   });
-  client.on.disconnected(
-      [](const client::Ended& ended) { std::fprintf(stderr, "%s\n", ended.text.c_str()); });
-  return examples::exit_code(client.run());
+  client.on.disconnected([](const client::Ended& ended) {
+    if (ended.why != client::Ended::Why::closed) std::fprintf(stderr, "%s\n", ended.text.c_str());
+  });
+  return examples::exit_code(examples::run_until_interrupted(client));
 }

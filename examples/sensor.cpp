@@ -41,7 +41,8 @@ int main(int argc, char** argv) {
     client.send(client::Presence{});
     std::printf("sensor %s as %s\n", node_id.c_str(), client.jid().text().c_str());
   });
-  client.on.disconnected(
-      [](const client::Ended& ended) { std::fprintf(stderr, "%s\n", ended.text.c_str()); });
-  return examples::exit_code(client.run());
+  client.on.disconnected([](const client::Ended& ended) {
+    if (ended.why != client::Ended::Why::closed) std::fprintf(stderr, "%s\n", ended.text.c_str());
+  });
+  return examples::exit_code(examples::run_until_interrupted(client));
 }

@@ -5,6 +5,7 @@
 """
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import cases
 import peers
 import xmpp
-from cases import soon, test
+from cases import soon, test, until
 from tools import Examples
 
 JULIET, ROMEO = "juliet@localhost", "romeo@localhost"
@@ -49,6 +50,17 @@ def the_echo_bot_hears_what_send_sends(place):
         says(done, DONE)
         assert done.stdout == "Done\n" and not done.stderr, done
         bot.says("answered juliet@localhost/pen")
+
+
+@test
+def what_runs_until_it_is_interrupted_closes_its_stream(place):
+    e = examples(place)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        for name in ("echo_bot", "sensor"):
+            with e.start(name, jid=ROMEO + "/1020") as p:
+                p.says("as romeo@localhost/1020")
+                assert p.interrupt(number) == DONE and not p.err, p.err
+                until("the session's end", lambda: place.json("sessions")["sessions"] == [])
 
 
 @test
