@@ -59,6 +59,7 @@ void check_lifetime(const net::CertificateStatus& status, const std::string& pat
 }
 
 void check_certificates(const server::ReadConfig& read, WallTime now, Findings& out) {
+  if (read.unread.contains("tls.certificate") || read.unread.contains("tls.key")) return;
   const auto where = read.where("tls.certificate");
   const auto files = read.config.tls.files();
   if (files.empty()) {
@@ -81,6 +82,7 @@ void check_certificates(const server::ReadConfig& read, WallTime now, Findings& 
     check_lifetime(*status, file.certificate, where, now, out);
     names.insert(names.end(), status->names.begin(), status->names.end());
   }
+  if (read.unread.contains("domains")) return;
   for (const auto& domain : read.config.domains) {
     const std::string wanted = domain_to_ascii(domain).value_or(domain);
     const auto covers = [&](const std::string& name) { return name_covers(name, wanted); };
@@ -100,6 +102,7 @@ void check_ports(const server::ReadConfig& read, const server::DataPaths& paths,
   }
   std::vector<std::unique_ptr<net::TcpListener>> held;  // so that the same port given twice is found
   const auto try_all = [&](std::string_view key, const std::vector<net::Endpoint>& endpoints) {
+    if (read.unread.contains(key)) return;
     for (const auto& endpoint : endpoints) {
       auto bound = net::TcpListener::bind(endpoint);
       if (bound) {
@@ -116,6 +119,7 @@ void check_ports(const server::ReadConfig& read, const server::DataPaths& paths,
 }
 
 void check_policy(const server::ReadConfig& read, Findings& out) {
+  if (read.unread.contains("tls.policy")) return;
   const auto where = read.where("tls.policy");
   switch (read.config.tls.policy) {
     case server::TlsPolicy::required:

@@ -66,6 +66,8 @@ Result<Endpoint> Endpoint::parse(std::string_view text) {
   }
   Endpoint endpoint{std::string(host)};
   const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), endpoint.port);
+  if (problem == std::errc::result_out_of_range && end == digits.data() + digits.size())
+    return fail(Errc::invalid, fmt::format("'{}': the port is wrong; expected one up to 65535", text));
   if (digits.empty() || problem != std::errc() || end != digits.data() + digits.size()) return wrong();
   return endpoint;
 }

@@ -174,6 +174,8 @@ TEST(Endpoint, is_read_from_text) {
                           "1.2.3.4:65536", "1.2.3.4:-1", "1.2.3.4:5222x", "1.2.3.4: 5222"}) {
     EXPECT_FALSE(Endpoint::parse(bad)) << bad;
   }
+  EXPECT_EQ(Endpoint::parse("1.2.3.4:65536").error().message,
+            "'1.2.3.4:65536': the port is wrong; expected one up to 65535");
 }
 
 struct Listening : ::testing::Test {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -157,7 +158,8 @@ struct ReadConfig {
   Config config;  // usable only when ok()
   std::vector<Finding> findings;
   std::map<std::string, std::string, std::less<>>
-      origins;  // where each key that is not at its default was set
+      origins;                                // where each key that is not at its default was set
+  std::set<std::string, std::less<>> unread;  // keys whose value could not be read: `config` has another one
   [[nodiscard]] bool ok() const;
   // Where `key` was set; empty for a default.
   [[nodiscard]] std::string where(std::string_view key) const;

@@ -97,12 +97,15 @@ class Reader {
     std::ostringstream text;
     if (!S_ISREG(status.st_mode) || !in || !(text << in.rdbuf()).good()) {
       if (S_ISREG(status.st_mode) && status.st_size == 0) return;
+      all_unread();
       add(Severity::error, sources_.file, "cannot be read; expected a TOML file that this user may read");
       return;
     }
     const auto parsed = toml::parse(text.view(), sources_.file);
     if (!parsed) {
+      all_unread();
       std::string message(parsed.error().description());
+      message += quotes_hint(text.view(), parsed.error().source().begin.line);
       // TOML has no key that is a value and a table at once.
       if (message.find("cannot redefine existing string") != std::string::npos)
         message +=
@@ -112,6 +115,22 @@ class Reader {
     }
     walk(parsed.table(), "");
     sort_findings();
+  }
+
+  // Any of them may stand in a file that cannot be read.
+  void all_unread() {
+    for (const auto& key : config_keys()) out_.unread.emplace(key.name);
+  }
+
+  // For `domains = localhost`, where TOML's own words are of no help.
+  static std::string quotes_hint(std::string_view text, std::size_t line) {
+    for (; line > 1; --line) text.remove_prefix(std::min(text.size(), text.find('\n') + 1));
+    if (text.empty()) return {};
+    text = text.substr(0, text.find('\n'));
+    const auto value = text.find_first_not_of(" \t", std::min(text.find('='), text.size() - 1) + 1);
+    const bool is_word =
+        value != std::string_view::npos && std::isalpha(static_cast<unsigned char>(text[value])) != 0;
+    return is_word ? "; a text goes in quotes: KEY = \"TEXT\"" : "";
   }
 
   // Tables are sorted by name; a person reads from top to bottom.
@@ -146,6 +165,7 @@ class Reader {
   void from_toml(const ConfigKey& key, const toml::node& node) {
     const auto where = position(node.source());
     const auto wrong = [&](const toml::node& found) {
+      out_.unread.emplace(key.name);
       add(Severity::error, position(found.source()),
           fmt::format("{}: expected {}, found {}", key.name, expected_of(key), kind_of(found)));
     };
@@ -176,14 +196,19 @@ class Reader {
     if (value)
       assign(key, *std::move(value), std::move(where));
     else
-      add(Severity::error, std::move(where), fmt::format("{}: {}", key.name, value.error().message));
+      refuse(key, std::move(where), value.error());
+  }
+
+  void refuse(const ConfigKey& key, std::string where, const Error& error) {
+    out_.unread.emplace(key.name);
+    add(Severity::error, std::move(where), fmt::format("{}: {}", key.name, error.message));
   }
 
   void assign(const ConfigKey& key, const ConfigValue& value, std::string where) {
     auto done = check_choices(key, value);
     if (done) done = key.set(out_.config, value);
-    if (!done)
-      return add(Severity::error, std::move(where), fmt::format("{}: {}", key.name, done.error().message));
+    if (!done) return refuse(key, std::move(where), done.error());
+    out_.unread.erase(std::string(key.name));
     out_.origins[std::string(key.name)] = std::move(where);
   }
 
