@@ -30,7 +30,8 @@ enum Exit : int {
   kCouldNotConnect = 3,
   kNotAuthorized = 4,
   kTimedOut = 5,
-  kRefused = 6
+  kRefused = 6,
+  kNobodyReads = 141  // as in a shell whose command SIGPIPE has ended
 };
 
 struct Context {

@@ -1,6 +1,7 @@
 // starling: one binary, a table of subcommands.
 #include <csignal>
 #include <exception>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 #include <fcntl.h>
@@ -37,7 +38,7 @@ int explain(starling::cli::Context& context, const CLI::App& app, const CLI::Par
   using namespace starling;
   context.json = std::ranges::find(words, "--json") != words.end();  // nothing is set after an error
   const CLI::App* at = &app;
-  std::string command = "starling";
+  std::string command = "starling", parents;
   for (const std::string& word : words) {
     std::vector<std::string_view> names;
     for (const CLI::App* one : at->get_subcommands({}))
@@ -52,11 +53,11 @@ int explain(starling::cli::Context& context, const CLI::App& app, const CLI::Par
                                             : fmt::format("expected one of {}", fmt::join(names, ", "))));
     }
     at = known.front();
-    command += ' ' + word;
+    parents = std::exchange(command, command + ' ' + word);
   }
   const bool wants_command = !at->get_subcommands({}).empty();
   if (wants_command && error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError))
-    cli::say(at->help());
+    cli::say(at->help(parents));
   return cli::usage(context, fmt::format("{}; see {} --help", error.what(), command));
 }
 
@@ -70,7 +71,7 @@ int run(starling::cli::Context& context, int argc, char** argv) {
   app.footer(
       "Exit codes: 0 done, 1 failed, 2 usage, 3 no server runs or none could be connected to, 4 not "
       "authorised, 5 "
-      "timed out,\n6 refused by the peer.\n\nExamples:\n"
+      "timed out,\n6 refused by the peer, 141 nobody reads what is printed.\n\nExamples:\n"
       "  starling user add alice@localhost\n"
       "  starling serve --data /var/lib/starling --set domains=example.org\n"
       "  starling send -j alice@example.org -t bob@example.org -m Hello\n"
@@ -85,10 +86,12 @@ int run(starling::cli::Context& context, int argc, char** argv) {
   return context.exit;
 }
 
-// The next file or connection to be opened would get the number of one that is missing, and what we say.
+// The next file or connection to be opened would get the number of one that is missing, and what we say. A
+// stdout that is missing takes nothing, so that what gets lost is noticed.
 void open_standard_streams() {
   for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
-    if (::fcntl(descriptor, F_GETFD) < 0) ::open("/dev/null", O_RDWR);  // gets the lowest that is free
+    if (::fcntl(descriptor, F_GETFD) < 0)  // the new one gets the lowest number that is free
+      ::open("/dev/null", descriptor == STDOUT_FILENO ? O_RDONLY : O_RDWR);
 }
 
 }  // namespace
@@ -96,17 +99,23 @@ void open_standard_streams() {
 int main(int argc, char** argv) {
   using namespace starling;
   open_standard_streams();
-  ::umask(077);  // what we write is nobody else's business
-  std::signal(SIGPIPE, SIG_IGN);
+  ::umask(077);                      // what we write is nobody else's business
+  std::signal(SIGPIPE, SIG_IGN);     // who logged in says goodbye before the end
   log::set_level(log::Level::warn);  // of the tools; the server sets its own
   cli::Context context;
+  const auto fail = [&context](const std::exception& error) {
+    context.json = false;  // it may be stdout that has failed
+    cli::print_error(context, {Errc::io, error.what()});
+    return cli::kFailed;
+  };
   try {
     const int exit = run(context, argc, argv);
     cli::flush_output();
     return exit;
+  } catch (const std::system_error& error) {
+    if (error.code() == std::errc::broken_pipe) return cli::kNobodyReads;
+    return fail(error);
   } catch (const std::exception& error) {
-    context.json = false;  // it may be stdout that has failed
-    cli::print_error(context, {Errc::io, error.what()});
-    return cli::kFailed;
+    return fail(error);
   }
 }

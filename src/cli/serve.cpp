@@ -74,12 +74,12 @@ class Deadline {
   std::thread thread_;
 };
 
+// Whoever has closed stdout does not wait for it.
 void print_ready(const Context& context, const std::vector<std::string>& addresses) {
-  if (context.json)
-    fmt::print("ready {}\n", Json{{"pid", ::getpid()}, {"listening", addresses}}.dump());
-  else
-    fmt::print("ready {}\n", fmt::join(addresses, ", "));
-  std::fflush(stdout);
+  const auto line =
+      context.json ? fmt::format("ready {}\n", Json{{"pid", ::getpid()}, {"listening", addresses}}.dump())
+                   : fmt::format("ready {}\n", fmt::join(addresses, ", "));
+  if (::write(STDOUT_FILENO, line.data(), line.size()) < 0) log::warn("nobody reads `ready` on stdout");
 }
 
 // Until SIGTERM or SIGINT.

@@ -534,12 +534,18 @@ def the_newer_of_two_with_one_resource_wins_and_the_other_ends(place):
 @test
 def a_tool_ends_when_nobody_reads_what_it_prints(place):
     t = tools(place)
-    with subprocess.Popen(t.command("listen", jid=ROMEO + "/ear"), env=t.environment(ROMEO, None, None), cwd=t.dir,
+    with subprocess.Popen(t.command("listen", "-d", jid=ROMEO + "/ear"), env=t.environment(ROMEO, None, None), cwd=t.dir,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE) as listen:
         assert b"romeo@localhost/ear" in listen.stdout.readline()
         listen.stdout.close()
         says(send(t), "Done")
-        assert listen.wait(cases.SECONDS) == -signal.SIGPIPE
+        said = listen.stderr.read()
+        assert listen.wait(cases.SECONDS) == 141
+        assert b"End of stream received" in said and b"error" not in said, said
+    until("the session's end", lambda: place.json("sessions")["sessions"] == [])
+    done = subprocess.run(["bash", "-c", '"$@" | true; exit ${PIPESTATUS[0]}', "bash", *t.command("disco", jid=ROMEO)],
+                          env=t.environment(ROMEO, None, None), capture_output=True, text=True, timeout=cases.SECONDS)
+    assert (done.returncode, done.stderr) == (141, ""), done
 
 
 def redirected(t, redirection, *arguments, jid):
@@ -558,7 +564,7 @@ def a_stderr_that_is_closed_or_full_changes_nothing(place):
         done = redirected(t, redirection, "send", "-t", "nobody@localhost", "-m", "Hi", "--insecure", jid=JULIET)
         assert done.returncode == REFUSED and not done.stdout, done
         assert redirected(t, redirection, "send", "--no-such-option", jid=JULIET).returncode == USAGE
-    assert redirected(t, ">&- 2>&-", "ping", jid=JULIET).returncode == DONE
+    assert redirected(t, ">&- 2>&-", "ping", jid=JULIET).returncode == 1  # of stdout: the next test
 
 
 @test
@@ -574,6 +580,10 @@ def output_that_is_lost_is_an_error(place):
             done = redirected(t, ">/dev/full", *command, jid=ROMEO)
             assert done.returncode == 1, (command, done)
             assert done.stderr == "starling: error: cannot write the output: No space left on device\n", (command, done)
+        for command in (["ping"], ["disco", "--json"], ["listen"], ["--help"]):
+            done = redirected(t, ">&-", *command, jid=ROMEO)
+            assert done.returncode == 1, (command, done)
+            assert done.stderr == "starling: error: cannot write the output: Bad file descriptor\n", (command, done)
 
 
 @test

@@ -1,6 +1,5 @@
 #include "cli/tools/tool.h"
 
-#include <csignal>
 #include <exception>
 
 #include <CLI/CLI.hpp>
@@ -76,7 +75,6 @@ int run_once(const Context& context, const Login& login, Work work, const Use& u
   if (adjust) adjust(*options);
   const auto limit = milliseconds(login.timeout);
   options->close_timeout = std::min(options->close_timeout, limit);
-  std::signal(SIGPIPE, SIG_DFL);  // of a reader of ours that has gone; sockets never raise it
   net::Reactor reactor;
   Interrupts interrupts;  // before the client, which has a thread of its own
   client::Client client(*std::move(options), reactor);
@@ -143,7 +141,6 @@ int run_until_interrupted(const Context& context, const Login& login, const SetU
     print_error(context, options.error().error);
     return options.error().exit;
   }
-  std::signal(SIGPIPE, SIG_DFL);
   net::Reactor reactor;
   Interrupts interrupts;  // before the client, which has a thread of its own
   client::Client client(*std::move(options), reactor);
