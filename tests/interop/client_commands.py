@@ -4,6 +4,8 @@
   client_commands.py [--binary PATH] [-k WORDS] [-v]
 """
 import json
+import os
+import pty
 import re
 import signal
 import sys
@@ -168,6 +170,31 @@ def chat_ends_with_its_input_and_nothing_is_lost(place):
 
 
 @test
+def chat_on_a_terminal_ends_with_0_whatever_came_back(place):
+    t = tools(place)
+    command = t.command("chat", "-t", "nobody@localhost", jid=ROMEO)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(command[0], command, t.environment(ROMEO, None, None))
+    said = b""
+    for word, line in ((b"Ctrl-D ends", b"Hello\n"), (b"not delivered", b"/quit\n")):
+        while word not in said:
+            said += os.read(terminal, 1000)
+        os.write(terminal, line)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == DONE, said
+    os.close(terminal)
+
+
+@test
+def chat_is_there_before_it_says_anything(place):
+    t = tools(place)
+    done = t.run("chat", "-d", "-t", JULIET, jid=ROMEO, stdin="Hello\n")
+    assert done.returncode == DONE, done
+    sent = re.findall(r"SEND: <(presence|message)", done.stderr)
+    assert sent == ["presence", "message"], done.stderr
+
+
+@test
 def chat_has_commands_and_tells_what_was_not_delivered(place):
     t = tools(place)
     with t.start("chat", "-t", "nobody@localhost", jid=ROMEO) as chat:
@@ -181,7 +208,9 @@ def chat_has_commands_and_tells_what_was_not_delivered(place):
         chat.write("/history\n")
         chat.says("me: /etc is a path")
         chat.write("/quit\n")
-        assert chat.ends() == DONE, chat.err
+        assert chat.ends() == REFUSED, chat.err
+    done = t.run("chat", "-t", "nobody@localhost", jid=ROMEO, stdin="Hello")
+    ends(done, REFUSED, "not delivered: service-unavailable: There is no such account here")
     ends(t.run("chat", "-t", JULIET, "--password-stdin", jid=ROMEO, password=""), USAGE, "--password-file")
 
 
@@ -216,11 +245,14 @@ def listen_prints_messages_and_presences(place):
         juliet.send(f"<presence to='{ROMEO}/ear'><show>away</show><status>in the\x7f garden</status></presence>")
         juliet.send(f"<message to='{ROMEO}/ear' type='chat'><body>Hi</body></message>")
         juliet.send(f"<message to='{ROMEO}/ear' type='headline'><body>News</body></message>")
+        juliet.send(f"<message to='{ROMEO}/ear'><subject>Of\nthee</subject></message>")
+        juliet.send(f"<message to='{ROMEO}/ear'><subject>Night</subject><body>Come</body></message>")
         juliet.send(f"<presence to='{ROMEO}/ear' type='unavailable'/>")
         juliet.send(f"<presence to='{ROMEO}' type='subscribe'/>")
         listen.says("juliet@localhost is subscribe")
         assert listen.out.splitlines()[1:] == [
-            "juliet@localhost/x is away (in the\ufffd garden)", "juliet@localhost/x: Hi", "juliet@localhost/x: News",
+            "juliet@localhost/x is away (in the\ufffd garden)", "juliet@localhost/x: Hi",
+            "juliet@localhost/x (headline): News", "juliet@localhost/x: [Of\ufffdthee]", "juliet@localhost/x: [Night] Come",
             "juliet@localhost/x is unavailable", "juliet@localhost is subscribe"], listen.out
         assert listen.interrupt() == DONE and not listen.err, listen.err
 
@@ -255,7 +287,8 @@ def ping(place):
         echo.says("echoing as")
         prints(t.run("ping", ROMEO + "/bot", jid=JULIET), "answer from romeo@localhost/bot after ")
         echo.interrupt()
-    ends(t.run("ping", ROMEO + "/bot", jid=JULIET), REFUSED, "service-unavailable")
+    ends(t.run("ping", ROMEO + "/bot", jid=JULIET), REFUSED,
+         "service-unavailable: romeo@localhost/bot does not exist, is not there, or does not offer this")
     silent = place.log_in("romeo", resource="silent")
     ends(t.run("ping", ROMEO + "/silent", "--timeout", "1", jid=JULIET), TIMED_OUT, "1 s")
     assert silent
@@ -296,6 +329,12 @@ def roster_list_add_remove(place):
     item, = answers(t.run("roster", "--json", jid=JULIET))
     assert sorted(item.pop("groups")) == ["Friends", "Verona"], item
     assert item == {"jid": ROMEO, "name": "Romeo M.", "subscription": "none", "ask": False, "approved": False}, item
+    says(t.run("roster", "add", "nurse@localhost", jid=JULIET), "added nurse@localhost")
+    item, = answers(t.run("roster", "list", ROMEO, "--json", jid=JULIET))
+    assert item["jid"] == ROMEO, item
+    ends(t.run("roster", "list", "nobody@localhost", jid=JULIET), 1, "nobody@localhost is not in the roster")
+    for action in ("add", "list"):
+        ends(t.run("roster", action, ROMEO + "/orchard", jid=JULIET), USAGE, "has a resource", f"give {ROMEO}")
     says(t.run("roster", "remove", ROMEO, jid=JULIET), f"removed {ROMEO}")
     ends(t.run("roster", "remove", ROMEO, jid=JULIET), REFUSED, "item-not-found")
     ends(t.run("roster", "add", jid=JULIET), USAGE, "whom?")
@@ -385,7 +424,9 @@ def last_tells_of_servers_and_of_those_who_may_be_seen(place):
     t.run("roster", "subscribe", ROMEO, jid=JULIET)
     t.run("roster", "approve", JULIET, jid=ROMEO)
     romeo = place.log_in("romeo")
-    romeo.send("<presence/><presence type='unavailable'><status>Good night</status></presence>")
+    romeo.send("<presence/>")
+    until("his presence", lambda: t.run("last", ROMEO, jid=JULIET).stdout == "online now\n")
+    romeo.send("<presence type='unavailable'><status>Good night</status></presence>")
     romeo.send("</stream:stream>")
     until("his end", lambda: place.json("sessions")["sessions"] == [])
     prints(t.run("last", ROMEO, jid=JULIET), "last seen, before ", "Good night")
@@ -557,7 +598,7 @@ def reading_again_and_again_survives_a_new_start_of_the_server_and_ends_with_0(p
 @test
 def what_is_wrong_with_the_options_of_sensors_is_said(place):
     t = Tools(place.binary, place.dir)
-    for arguments, word in ((["--random", "60:30"], "60:30"), (["--random", "30"], "LOW:HIGH"), (["--start", "x"], "x"),
+    for arguments, word in ((["--random", "60:30"], "--random 60:30: LOW must be the smaller one"), (["--random", "30"], "LOW:HIGH"), (["--start", "x"], "x"),
                             (["--field", ":C"], ":C"), (["--parameter", "Power"], "NAME:TYPE=VALUE"),
                             (["--parameter", "Power:boolean=perhaps"], "perhaps"), (["--allow", "@@"], "@@"),
                             (["--random", "1:2", "--start", "3"], "--start"),

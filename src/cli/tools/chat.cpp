@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/running.h"
 #include "cli/commands.h"
 #include "cli/text.h"
 #include "cli/tools/tool.h"
@@ -23,10 +24,12 @@ constexpr std::size_t kLongestLine = 65536;
 // The keyboard, or whatever stdin is, and one contact.
 class Chat final : private net::Reactor::Watcher {
  public:
-  Chat(client::Client& client, const Context& context, Jid contact)
+  // `undelivered` becomes true when a message has come back.
+  Chat(client::Client& client, const Context& context, Jid contact, bool& undelivered)
       : client_(client),
         context_(context),
         contact_(std::move(contact)),
+        undelivered_(undelivered),
         reactor_(static_cast<net::Reactor&>(client.loop())),
         conversations_(client.use<client::Conversations>()),
         states_(client.use<client::ChatStates>()) {
@@ -45,17 +48,24 @@ class Chat final : private net::Reactor::Watcher {
 
  private:
   void start() {
-    client_.use<client::Roster>().get().then([this](const auto&) { client_.send(client::Presence{}); });
-    if (!context_.json && !reading_)
+    ready_ = false;
+    client_.use<client::Roster>().get().then([this](const auto&) {
+      if (!client_.send(client::Presence{})) return;
+      ready_ = true;
+      read_input();
+      go_on();
+    });
+  }
+  void read_input() {
+    if (std::exchange(reading_, true)) return;
+    if (!context_.json)
       say(fmt::format("talking to {} as {}; /help says more, Ctrl-D ends", contact_.text(),
                       client_.jid().text()));
-    if (!std::exchange(reading_, true)) {
-      if (!reactor_.watch(STDIN_FILENO, EPOLLIN, *this))
-        read_file();  // a file cannot be watched, and never waits
-    }
-    go_on();
+    if (!reactor_.watch(STDIN_FILENO, EPOLLIN, *this))
+      read_file();  // a file cannot be watched, and never waits
   }
   void go_on() {
+    if (!ready_) return;
     for (const auto& line : std::exchange(unsent_, {})) send(line);
     if (ended_) leave();
   }
@@ -89,10 +99,12 @@ class Chat final : private net::Reactor::Watcher {
   void finish_input() {
     if (!input_.empty()) handle(std::exchange(input_, {}));
     ended_ = true;
-    if (client_.state() == client::State::online) leave();
+    if (client_.state() == client::State::online) go_on();
   }
-  void leave() {
-    client_.acknowledged().then([this](const auto&) { client_.close(); });
+  void leave() { leaving_.emplace(starling::start(say_goodbye())); }
+  Task<void> say_goodbye() {
+    co_await taken(client_, contact_);
+    if (client_.state() == client::State::online) client_.close();
   }
 
   void handle(std::string line) {
@@ -104,8 +116,10 @@ class Chat final : private net::Reactor::Watcher {
     }
     if (line == "/quit") return client_.close();
     if (line == "/history") {
-      for (const auto& said : history_) fmt::print("{}\n", said);
-      flush_output();
+      client_.guarded([this] {
+        for (const auto& said : history_) fmt::print("{}\n", said);
+        flush_output();
+      });
     } else if (line == "/help") {
       say("/history prints what was said, /quit ends; // begins a line with a slash");
     } else if (line.starts_with('/') && !line.starts_with("//")) {
@@ -115,6 +129,7 @@ class Chat final : private net::Reactor::Watcher {
     }
   }
   void send(const std::string& text) {
+    if (client_.state() == client::State::online && !ready_) return unsent_.push_back(text);
     auto message = conversations_.message_to(contact_, text);
     message.extra += states_.active_for(message.to);
     const bool taken = !client_.send(message).empty();  // at once, or when the session is resumed
@@ -130,11 +145,9 @@ class Chat final : private net::Reactor::Watcher {
   void arrived(const Stanza& message) {
     if (!message.from().same_bare(contact_)) return;
     if (message.type() == Type::error) {
-      const auto error = client::error_of(message);
-      say(fmt::format(
-          "not delivered: {}",
-          one_line(client::RequestError{client::RequestError::Kind::refused, error, {}}.message())));
-      return;
+      undelivered_ = true;
+      const client::RequestError error{client::RequestError::Kind::refused, client::error_of(message), {}};
+      return say(fmt::format("not delivered: {}", one_line(explained(error, contact_))));
     }
     const auto body = client::body_of(message);
     if (body.empty()) return;
@@ -152,12 +165,15 @@ class Chat final : private net::Reactor::Watcher {
   client::Client& client_;
   const Context& context_;
   Jid contact_;
+  bool& undelivered_;
   net::Reactor& reactor_;
   client::Conversations& conversations_;
   client::ChatStates& states_;
   std::string input_;  // less than a line
   std::vector<std::string> history_, unsent_;
+  bool ready_ = false;  // our presence is out: what we say cannot overtake it
   bool reading_ = false, ended_ = false;
+  std::optional<Running<void>> leaving_;
 };
 
 }  // namespace
@@ -169,7 +185,9 @@ void add_chat(CLI::App& app, Context& context) {
   command->add_option("-t,--to", *to, "whom to talk to")->type_name("JID")->required();
   command->footer(
       "Each line of stdin is a message; its end, or /quit, ends the chat. Reconnects when the connection is "
-      "lost.\n\n"
+      "lost.\n"
+      "Exit codes: 0 done, 1 failed, 2 usage, 3 could not connect, 4 not authorised, 5 timed out, 6 refused: "
+      "a message came\nback, and stdin is no terminal.\n\n"
       "Examples:\n  starling chat -j alice@example.org -t bob@example.org\n"
       "  fortune | starling chat -j alice@example.org -t bob@example.org --password-file secret");
   command->callback([&context, login, to] {
@@ -183,9 +201,12 @@ void add_chat(CLI::App& app, Context& context) {
           usage(context, "chat reads what to say from stdin; give the password with --password-file");
       return;
     }
+    bool undelivered = false;
     context.exit = run_until_interrupted(context, *login, [&](client::Client& client) {
-      return std::make_shared<Chat>(client, context, contact->to_bare());
+      return std::make_shared<Chat>(client, context, contact->to_bare(), undelivered);
     });
+    // Whoever types has read it.
+    if (context.exit == kDone && undelivered && ::isatty(STDIN_FILENO) == 0) context.exit = kRefused;
   });
 }
 

@@ -28,7 +28,7 @@ void print_info(const Json& info) {
 
 Task<int> info(client::Client& client, const Context& context, Jid of, std::string node) {
   const auto info = co_await client.use<client::Disco>().info(of, node);
-  if (!info) co_return report(context, info.error());
+  if (!info) co_return report(context, info.error(), of);
   auto features = info->features;
   std::ranges::sort(features);
   Json answer{{"jid", of.text()}, {"identities", Json::array()}, {"features", features}};
@@ -44,7 +44,7 @@ Task<int> info(client::Client& client, const Context& context, Jid of, std::stri
 
 Task<int> items(client::Client& client, const Context& context, Jid of, std::string node) {
   const auto items = co_await client.use<client::Disco>().items(of, node);
-  if (!items) co_return report(context, items.error());
+  if (!items) co_return report(context, items.error(), of);
   auto rows = Json::array();
   for (const auto& item : *items)
     rows.push_back({{"jid", item.jid.text()}, {"node", item.node}, {"name", item.name}});

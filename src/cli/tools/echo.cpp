@@ -1,4 +1,4 @@
-// starling echo: answers every message with its own words.
+// starling echo: answers every message with thanks and its own words.
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -40,8 +40,8 @@ std::shared_ptr<void> set_up(client::Client& client, const Context& context) {
 
 void add_echo(CLI::App& app, Context& context) {
   const auto login = std::make_shared<Login>();
-  auto* command =
-      add_tool(app, context, "echo", "answer every message with its own words", login, Lifetime::long_);
+  auto* command = add_tool(app, context, "echo", "answer every message with thanks and its own words", login,
+                           Lifetime::long_);
   command->footer(
       "Reconnects when the connection is lost; Ctrl-C ends it.\n\n"
       "Example:\n  starling echo -j bob@example.org");

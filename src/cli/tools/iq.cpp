@@ -17,7 +17,7 @@ struct Options {
 
 Task<int> ask(client::Client& client, const Context& context, Type type, Jid to, std::string payload) {
   const auto answer = co_await client.request(type, to, payload);
-  if (!answer) co_return report(context, answer.error());
+  if (!answer) co_return report(context, answer.error(), to);
   const auto content = (*answer)->element().inner_bytes();
   if (context.json)
     print_json({{"from", (*answer)->from().text()}, {"payload", content}});

@@ -33,9 +33,14 @@ std::string duration(std::chrono::seconds time) {
 Task<int> last(client::Client& client, const Context& context, Jid of) {
   if (of.empty()) of = client.jid().to_domain();
   const auto answer = co_await client.use<client::LastActivity>().of(of);
-  if (!answer) co_return report(context, answer.error());
+  if (!answer) co_return report(context, answer.error(), of);
   if (context.json) {
     print_json({{"jid", of.text()}, {"seconds", answer->ago.count()}, {"status", answer->status}});
+    co_return kDone;
+  }
+  // XEP-0012 section 4; who has just left has a status, or is told of so for a second.
+  if (!of.is_domain() && of.is_bare() && answer->ago.count() == 0 && answer->status.empty()) {
+    fmt::print("online now\n");
     co_return kDone;
   }
   const std::string_view what = of.is_domain() ? "up for" : of.is_full() ? "idle for" : "last seen, before";

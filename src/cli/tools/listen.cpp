@@ -26,10 +26,15 @@ void print_message(const Context& context, const Stanza& message) {
     line["content"] = message.inner();
     return print_json(line);
   }
+  const auto from = message.from().text();
   if (message.type() == Type::error)
-    fmt::print("{} (error): {}\n", message.from().text(), to_string(client::error_of(message).condition));
-  else if (!body.empty())
-    fmt::print("{}: {}\n", message.from().text(), indented(body));
+    return fmt::print("{} (error): {}\n", from, to_string(client::error_of(message).condition));
+  const auto* subject = message.child("subject", message.element().ns());
+  std::string text;
+  if (subject != nullptr && !subject->text().empty()) text = fmt::format("[{}]", one_line(subject->text()));
+  if (!body.empty()) text += fmt::format("{}{}", text.empty() ? "" : " ", indented(body));
+  if (!text.empty())
+    fmt::print("{}{}: {}\n", from, message.type() == Type::headline ? " (headline)" : "", text);
 }
 
 void print_presence(const Context& context, const Stanza& presence) {

@@ -14,7 +14,7 @@ namespace {
 Task<int> ping(client::Client& client, const Context& context, Jid to) {
   if (to.empty()) to = client.jid().to_domain();
   const auto took = co_await client.use<client::Ping>().ping(to);
-  if (!took) co_return report(context, took.error());
+  if (!took) co_return report(context, took.error(), to);
   if (context.json)
     print_json({{"jid", to.text()}, {"milliseconds", took->count()}});
   else

@@ -42,7 +42,8 @@ Task<int> presence(client::Client& client, const Context& context, client::Prese
   Completion<bool> over;
   client.loop().run_after(wait, [resolve = over.resolver()] { resolve.here(true); });
   co_await std::move(over);
-  if (found->refused) co_return report(context, {client::RequestError::Kind::refused, *found->refused, {}});
+  if (found->refused)
+    co_return report(context, {client::RequestError::Kind::refused, *found->refused, {}}, ours.to);
   auto rows = Json::array();
   for (const auto& [jid, seen] : found->online)
     rows.push_back({{"jid", jid}, {"show", seen.show}, {"priority", seen.priority}, {"status", seen.status}});

@@ -16,11 +16,17 @@ struct Options {
   std::vector<std::string> groups;
 };
 
-Task<int> list(client::Client& client, const Context& context) {
+// All, or `only` one.
+Task<int> list(client::Client& client, const Context& context, Jid only) {
   auto& roster = client.use<client::Roster>();
   if (const auto got = co_await roster.get(); !got) co_return report(context, got.error());
+  if (!only.empty() && roster.find(only) == nullptr) {
+    print_error(context, {Errc::not_found, fmt::format("{} is not in the roster", only.text())});
+    co_return kFailed;
+  }
   auto rows = Json::array();
   for (const auto& [jid, item] : roster.items()) {
+    if (!only.empty() && jid != only) continue;
     rows.push_back({{"jid", jid.text()},
                     {"name", item.name},
                     {"subscription", to_string(item.subscription)},
@@ -72,17 +78,22 @@ Task<int> change(client::Client& client, const Context& context, Options options
 }
 
 int run(const Context& context, const Login& login, const Options& options) {
-  if (options.action == "list")
-    return run_once(
-        context, login, [&context](client::Client& client) { return list(client, context); },
-        use<client::Roster>);
-  if (options.jid.empty()) return usage(context, fmt::format("roster {}: whom? Give a JID", options.action));
-  const auto jid = parse_jid(context, options.jid);
-  if (!jid) return kUsage;
+  const bool lists = options.action == "list";
+  if (options.jid.empty() && !lists)
+    return usage(context, fmt::format("roster {}: whom? Give a JID", options.action));
+  Jid jid;
+  if (!options.jid.empty()) {
+    const auto parsed = parse_jid(context, options.jid);
+    if (!parsed) return kUsage;
+    jid = *parsed;
+  }
+  if (jid.is_full())
+    return usage(context, fmt::format("roster {}: '{}' has a resource, and contacts have none: give {}",
+                                      options.action, jid.text(), jid.bare()));
   return run_once(
       context, login,
-      [&context, options, jid = jid->to_bare()](client::Client& client) {
-        return change(client, context, options, jid);
+      [&context, options, lists, jid](client::Client& client) {
+        return lists ? list(client, context, jid) : change(client, context, options, jid);
       },
       use<client::Roster>);
 }
@@ -96,7 +107,7 @@ void add_roster(CLI::App& app, Context& context) {
   command->add_option("ACTION", options->action, "list, add, remove, subscribe or approve")
       ->check(CLI::IsMember({"list", "add", "remove", "subscribe", "approve"}))
       ->capture_default_str();
-  command->add_option("JID", options->jid, "the contact");
+  command->add_option("JID", options->jid, "the contact; list prints all without one");
   command->add_option("--name", options->name, "with add: what to call the contact")->type_name("TEXT");
   add_repeated(*command, "--group", options->groups, "with add: a group; may be repeated")->type_name("TEXT");
   command->footer(

@@ -5,7 +5,6 @@
 
 #include "cli/commands.h"
 #include "cli/tools/tool.h"
-#include "xml/namespaces.h"
 
 namespace starling::cli {
 namespace {
@@ -23,29 +22,19 @@ struct Fate {
 };
 using FatePtr = std::shared_ptr<Fate>;
 
-// At our own domain a request goes the message's way, to be answered after an error of the message; and
-// without stream management that answer tells as well that the server has the message (RFC 6120 10.1).
 Task<int> send(client::Client& client, const Context& context, client::Message message, FatePtr fate) {
   client.on.message([fate](const Stanza& stanza) {
     if (stanza.type() == Type::error && stanza.id() == fate->id) fate->refused = client::error_of(stanza);
   });
   client.send(client::Presence{});
   fate->id = client.send(message);
-  const bool is_near = message.to.domain() == client.jid().domain();
-  if (is_near) {
-    const auto answer =
-        co_await client.request(Type::get, message.to.to_bare(), "<ping xmlns='urn:xmpp:ping'/>");
-    if (!answer && answer.error().kind != client::RequestError::Kind::refused)
-      co_return report(context, answer.error());
-  }
-  if (!is_near || client.acknowledges())
-    if (const auto taken = co_await client.acknowledged(); !taken) co_return report(context, taken.error());
+  if (const auto done = co_await taken(client, message.to); !done) co_return report(context, done.error());
   fate->taken = true;
   co_return kDone;
 }
 
 int tell(const Context& context, const Fate& fate, const Jid& to) {
-  if (fate.refused) return report(context, {client::RequestError::Kind::refused, *fate.refused, {}});
+  if (fate.refused) return report(context, {client::RequestError::Kind::refused, *fate.refused, {}}, to);
   if (context.json)
     print_json({{"id", fate.id}, {"to", to.text()}});
   else

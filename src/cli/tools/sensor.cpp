@@ -129,7 +129,10 @@ Result<Plan> read_options(const Options& options) {
     const auto colon = options.random.find(':');
     const auto low = number(options.random.substr(0, colon));
     const auto high = colon == std::string::npos ? std::nullopt : number(options.random.substr(colon + 1));
-    if (!low || !high || *low > *high)
+    if (low && high && *low > *high)
+      return fail(Errc::invalid,
+                  fmt::format("--random {}: LOW must be the smaller one, such as 30:60", options.random));
+    if (!low || !high)
       return fail(Errc::invalid,
                   fmt::format("--random {}: expected LOW:HIGH, such as 30:60", options.random));
     plan.random = Range{*low, *high};

@@ -14,7 +14,7 @@ namespace {
 Task<int> time(client::Client& client, const Context& context, Jid of) {
   if (of.empty()) of = client.jid().to_domain();
   const auto time = co_await client.use<client::EntityTime>().of(of);
-  if (!time) co_return report(context, time.error());
+  if (!time) co_return report(context, time.error(), of);
   if (context.json)
     print_json(
         {{"jid", of.text()}, {"utc", payload::timestamp(time->utc, 0)}, {"zone", payload::zone(time->east)}});

@@ -170,10 +170,32 @@ int run_until_interrupted(const Context& context, const Login& login, const SetU
   return interrupted ? int{kDone} : print_end(context, login, ended, was_online);
 }
 
-int report(const Context& context, const client::RequestError& error) {
+std::string explained(const client::RequestError& error, const Jid& peer) {
+  const bool says_nothing = error.kind == client::RequestError::Kind::refused && error.error.text.empty() &&
+                            error.error.condition == Condition::service_unavailable && !peer.empty();
+  if (!says_nothing) return error.message();
+  return peer.is_domain() ? fmt::format("{}: {} does not offer this", error.message(), peer.text())
+                          : fmt::format("{}: {} does not exist, is not there, or does not offer this",
+                                        error.message(), peer.text());
+}
+
+// At our own domain a request goes the messages' way, to be answered after their errors; and without stream
+// management that answer tells as well that the server has them (RFC 6120 10.1).
+Task<client::Outcome<void>> taken(client::Client& client, Jid to) {
+  const bool is_near = to.domain() == client.jid().domain();
+  if (is_near) {
+    auto answer = co_await client.request(Type::get, to.to_bare(), "<ping xmlns='urn:xmpp:ping'/>");
+    if (!answer && answer.error().kind != client::RequestError::Kind::refused)
+      co_return std::unexpected(std::move(answer.error()));
+  }
+  if (is_near && !client.acknowledges()) co_return client::Outcome<void>();
+  co_return co_await client.acknowledged();
+}
+
+int report(const Context& context, const client::RequestError& error, const Jid& peer) {
   using Kind = client::RequestError::Kind;
   if (error.kind == Kind::disconnected) return kCouldNotConnect;  // told when the connection ends
-  print_error(context, {code_of(error), one_line(error.message())});
+  print_error(context, {code_of(error), one_line(explained(error, peer))});
   return error.kind == Kind::timed_out ? kTimedOut : kRefused;
 }
 

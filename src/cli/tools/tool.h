@@ -41,8 +41,14 @@ int ask_peer(const Context& context, const Login& login, const std::string& peer
 using SetUp = std::function<std::shared_ptr<void>(client::Client&)>;
 int run_until_interrupted(const Context& context, const Login& login, const SetUp& set_up);
 
-// Prints why a request has failed (unless the connection's end tells it) and returns the exit code.
-int report(const Context& context, const client::RequestError& error);
+// Prints why a request to `peer` has failed (unless the connection's end tells it) and returns the exit code.
+// An empty peer is our own server.
+int report(const Context& context, const client::RequestError& error, const Jid& peer = {});
+// The error in one line; a bare service-unavailable says nothing by itself (RFC 6120 8.3.3.19).
+std::string explained(const client::RequestError& error, const Jid& peer);
+// Waits until our server has the messages that were sent to `to`, and what it refuses at our own domain has
+// come back.
+Task<client::Outcome<void>> taken(client::Client& client, Jid to);
 // A JID argument; prints what is wrong with it.
 std::optional<Jid> parse_jid(const Context& context, const std::string& text);
 

@@ -68,7 +68,7 @@ Json to_json(const VCard& card) {
 
 Task<int> get(client::Client& client, const Context& context, Jid of) {
   const auto card = co_await client.use<client::VCards>().get(of);
-  if (!card) co_return report(context, card.error());
+  if (!card) co_return report(context, card.error(), of);
   const auto json = to_json(*card);
   if (context.json)
     print_json(json);

@@ -14,7 +14,7 @@ namespace {
 Task<int> version(client::Client& client, const Context& context, Jid of) {
   if (of.empty()) of = client.jid().to_domain();
   const auto answer = co_await client.use<client::SoftwareVersion>().of(of);
-  if (!answer) co_return report(context, answer.error());
+  if (!answer) co_return report(context, answer.error(), of);
   if (context.json) {
     print_json(
         {{"jid", of.text()}, {"name", answer->name}, {"version", answer->version}, {"os", answer->os}});
