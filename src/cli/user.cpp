@@ -1,5 +1,6 @@
 // starling user add|passwd|delete|list|show
 #include <memory>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -10,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/control.h"
 #include "cli/password.h"
+#include "cli/tools/login.h"
 
 namespace starling::cli {
 namespace {
@@ -34,7 +36,23 @@ std::expected<std::string, Failure> password_of(const Options& options) {
   return *std::move(read);
 }
 
+// Before a password is asked for, or a server.
+std::optional<Failure> refuse_address(const std::string& text) {
+  const auto jid = read_jid(text);
+  if (jid && !jid->local().empty() && jid->is_bare()) return std::nullopt;
+  return Failure{kUsage,
+                 jid ? Error{Errc::invalid, fmt::format("'{}' is no account; expected NAME@DOMAIN", text)}
+                     : jid.error()};
+}
+
+// A command on the one account that the options name.
+Outcome on_account(const Context& context, const std::string& command, const Options& options) {
+  if (auto refused = refuse_address(options.jid)) return std::unexpected(*std::move(refused));
+  return ask_server_or_store(context, command, {{"jid", options.jid}});
+}
+
 Outcome with_password(const Context& context, const std::string& command, const Options& options) {
+  if (auto refused = refuse_address(options.jid)) return std::unexpected(*std::move(refused));
   auto password = password_of(options);
   if (!password) return std::unexpected(std::move(password.error()));
   Json params{{"jid", options.jid}, {"password", *password}};
@@ -52,7 +70,10 @@ Outcome all_accounts(const Context& context, const std::string& domain) {
     if (!page) return page;
     auto& found = (*page)["accounts"];
     accounts.insert(accounts.end(), found.begin(), found.end());
-    if (found.empty() || !page->value("more", false)) return Json{{"accounts", std::move(accounts)}};
+    if (!found.empty() && page->value("more", false)) continue;
+    if (accounts.empty() && !page->value("served", true))
+      say(fmt::format("starling: {} is no domain of this server, and has no accounts", domain));
+    return Json{{"accounts", std::move(accounts)}};
   }
 }
 
@@ -114,7 +135,7 @@ void add_user(CLI::App& app, Context& context) {
   add_jid(*remove, options);
   remove->footer("Example:\n  starling user delete alice@localhost");
   remove->callback([&context, options] {
-    context.exit = finish(context, ask_server_or_store(context, "user.delete", {{"jid", options->jid}}),
+    context.exit = finish(context, on_account(context, "user.delete", *options),
                           [](const Json& done) { fmt::print("deleted {}\n", done.value("jid", "")); });
   });
 
@@ -131,8 +152,7 @@ void add_user(CLI::App& app, Context& context) {
   add_jid(*show, options);
   show->footer("Example:\n  starling user show alice@localhost");
   show->callback([&context, options] {
-    context.exit =
-        finish(context, ask_server_or_store(context, "user.show", {{"jid", options->jid}}), print_members);
+    context.exit = finish(context, on_account(context, "user.show", *options), print_members);
   });
 }
 

@@ -55,11 +55,11 @@ Task<Result<Json>> delete_user(Accounts& accounts, AccountObserver& observer, Ji
 }
 
 // One page; the next one is after its last account. The empty domain is every domain.
-Task<Result<Json>> list_users(Accounts& accounts, std::string domain, std::string after) {
+Task<Result<Json>> list_users(Accounts& accounts, std::string domain, std::string after, bool served) {
   auto page = co_await accounts.list(std::move(domain), std::move(after), kListPage);
   if (!page) co_return std::unexpected(page.error());
   const bool more = page->size() == kListPage;
-  co_return Json{{"accounts", *std::move(page)}, {"more", more}};
+  co_return Json{{"accounts", *std::move(page)}, {"more", more}, {"served", served}};
 }
 
 Task<Result<Json>> show_user(Accounts& accounts, Operations* operations, Jid jid) {
@@ -183,7 +183,9 @@ void Admin::add_user_commands() {
       if (!prepared) return failed(prepared.error());
       domain = *std::move(prepared);
     }
-    return list_users(accounts_, std::move(domain), text_of(params, "after", ""));
+    const auto domains = domains_();
+    const bool served = domain.empty() || std::ranges::find(domains, domain) != domains.end();
+    return list_users(accounts_, std::move(domain), text_of(params, "after", ""), served);
   });
 }
 

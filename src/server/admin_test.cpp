@@ -113,6 +113,8 @@ TEST_F(AdminTest, ListsPageByPage) {
   const auto rest = run("user.list", {{"after", "b@localhost"}});
   EXPECT_EQ((*rest)["accounts"], Json::array({"c@other.example"}));
   EXPECT_EQ((*rest)["more"], false);
+  EXPECT_EQ((*rest)["served"], true);
+  EXPECT_EQ((*run("user.list", {{"domain", "nowhere"}}))["served"], false);
 }
 
 TEST_F(AdminTest, LiveCommandsReachTheServer) {

@@ -391,16 +391,30 @@ Task<Result<std::string>> Server::reload() {
   if (!tls)
     co_return fail(tls.error().code,
                    "the new certificate cannot be used, the old one stays: " + tls.error().message);
-  config_ = *config;
+  const std::string waiting = take(*config);
   log::set_level(config_.log.level);
   core_->reconfigure(*config);
   use_tls(*tls);
   for (std::size_t i = 0; i < core_->shard_count();
        ++i)  // whoever connects after the answer gets the new ones
     co_await on_shard(core_->shard(i), [](Shard&) { return true; });
-  log::info("configuration and certificates were read again");
-  co_return std::string(
-      "configuration and certificates were read again; listen.*, threads and storage need a restart");
+  const auto done = fmt::format("configuration and certificates were read again{}", waiting);
+  log::info("{}", done);
+  co_return done;
+}
+
+std::string Server::take(Config config) {
+  std::vector<std::string_view> waiting;
+  for (const ConfigKey& key : config_keys())
+    if ((key.name.starts_with("listen.") || key.name == "threads" || key.name == "storage") &&
+        key.get(config) != key.get(config_))
+      waiting.push_back(key.name);
+  config.listen = config_.listen;
+  config.threads = config_.threads;
+  config.storage = config_.storage;
+  config_ = std::move(config);
+  return waiting.empty() ? std::string()
+                         : fmt::format("; a restart is needed for {}", fmt::join(waiting, ", "));
 }
 
 Task<Result<void>> Server::remove_account(Jid bare) {

@@ -59,6 +59,8 @@ class Server final : public Operations {
     Transport transport;
   };
   Result<std::shared_ptr<net::TlsContext>> make_tls(const Config& config) const;
+  // What takes effect at a start alone stays as it runs; the answer names what of it has changed.
+  std::string take(Config config);
   Result<std::vector<std::string>> bind_all();
   void accept(std::size_t shard, Transport transport, std::unique_ptr<net::TcpStream> stream);
   void use_tls(const std::shared_ptr<net::TlsContext>& tls);  // from now on, on every shard

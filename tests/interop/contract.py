@@ -95,6 +95,19 @@ def a_second_server_on_the_directory_is_refused_and_names_the_first(place):
 
 
 @test
+def a_closed_stdout_does_not_end_it(place):
+    command = [place.binary, "serve", "--data", str(place.data), "--set", f"listen.c2s=127.0.0.1:{place.port}", "--set",
+               "listen.c2s_tls="]
+    p = subprocess.Popen(["sh", "-c", 'exec "$@" >&-', "sh", *command], stderr=subprocess.DEVNULL)
+    try:
+        until("the server", lambda: place.run("status").returncode == DONE)
+        stops(p)
+    finally:
+        p.kill()
+        p.wait()
+
+
+@test
 def a_port_in_use_is_an_error_that_names_it(place):
     place.serve()
     with Place() as other:
@@ -214,7 +227,14 @@ def reload_reads_the_configuration(place):
     juliet = place.log_in("juliet")
     config = place.data / "starling.toml"
     config.write_text("registration = 'open'\n" + config.read_text())
-    assert place.run("reload").returncode == DONE
+    assert place.run("reload").stdout == "configuration and certificates were read again\n"
+    before = config.read_text()
+    config.write_text("threads = 7\nstorage = 'memory:'\n" + before)
+    for _ in range(2):  # it runs on with what it has
+        assert place.run("reload").stdout == \
+            "configuration and certificates were read again; a restart is needed for storage, threads\n"
+    config.write_text(before)
+    assert place.run("reload").stdout == "configuration and certificates were read again\n"
     until("registration in the features", lambda: registration_is_offered(place))
     ping(juliet)
     config.write_text("registration = 'ajar'\n")
@@ -257,6 +277,15 @@ def accounts(place):
     place.fails(FAILED, "user", "show", "nobody@localhost")
     place.fails(FAILED, "user", "passwd", "nobody@localhost", "--password", "x")
     place.fails(FAILED, "user", "delete", "nobody@localhost")
+    for wrong in ("juliet", "@localhost", "juliet@localhost/balcony"):
+        assert wrong in place.fails(USAGE, "user", "add", wrong, "--password", "x")
+        assert wrong in place.fails(USAGE, "user", "show", wrong)
+    done = place.run("user", "list", "nowhere")
+    assert (done.returncode, done.stdout) == (DONE, "") and "nowhere is no domain of this server" in done.stderr, done
+    assert place.run("user", "list", "nowhere", "--json").stdout == '{"accounts":[]}\n'
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", place.binary, "user", "list", "--data", str(place.data)],
+                          capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == FAILED and "cannot write the output" in done.stderr, done
     assert place.run("user", "add", "nurse@localhost", "--password-stdin", stdin="from stdin\n").returncode == DONE
     assert place.run("user", "delete", "romeo@localhost").returncode == DONE
     assert place.json("user", "list")["accounts"] == ["juliet@localhost", "nurse@localhost"]
@@ -380,6 +409,7 @@ def wrong_usage_exits_with_2(place):
     place.fails(USAGE, "no-such-command", data=False)
     place.fails(USAGE, "serve", "--no-such-option")
     place.fails(USAGE, "user", "add")
+    assert "Usage: starling user [" in place.fails(USAGE, "user", data=False)
     place.fails(USAGE, "kick")
     place.fails(USAGE, "user", "add", "juliet@localhost")  # no password, and no terminal to ask on
     said = place.fails(USAGE, "serve", "--set", "domain=localhost")
