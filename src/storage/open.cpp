@@ -19,13 +19,13 @@ bool detail::is_between(std::string_view stanza, std::string_view full_jid) {
   return root.attribute("from") == full_jid || root.attribute("to") == full_jid;
 }
 
-Result<std::unique_ptr<Store>> open(std::string_view spec, std::string_view data_dir) {
+Result<std::unique_ptr<Store>> open(std::string_view spec, std::string_view data_dir, Options options) {
   constexpr std::string_view kSqlite = "sqlite:";
   if (spec == "memory:") return std::make_unique<MemoryStore>();
   if (spec.starts_with(kSqlite) && spec.size() > kSqlite.size()) {
     // An absolute FILE replaces the left side of `/`.
     const auto file = std::filesystem::path(data_dir) / spec.substr(kSqlite.size());
-    auto opened = sqlite::SqliteStore::open(file.string());
+    auto opened = sqlite::SqliteStore::open(file.string(), options);
     if (!opened) return std::unexpected(std::move(opened.error()));
     return std::move(*opened);
   }

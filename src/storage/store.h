@@ -25,6 +25,7 @@
 #include "jid/jid.h"
 #include "storage/ledger.h"
 #include "storage/message_ids.h"
+#include "storage/options.h"
 
 namespace starling::storage {
 
@@ -245,6 +246,6 @@ class Store {
 // (with a copy of the file beside it, named FILE.vN) and refuses a newer one with a sentence that names both
 // versions. Blocks. Errors: invalid (the spec), io, conflict (a newer schema, another program's database),
 // corrupt.
-Result<std::unique_ptr<Store>> open(std::string_view spec, std::string_view data_dir);
+Result<std::unique_ptr<Store>> open(std::string_view spec, std::string_view data_dir, Options options = {});
 
 }  // namespace starling::storage

@@ -5,14 +5,14 @@
 
 namespace starling::storage::sqlite {
 
-Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& file) {
-  return open(file, schema());
+Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& file, Options options) {
+  return open(file, schema(), options);
 }
 
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& file,
-                                                       std::span<const char* const> steps) {
+                                                       std::span<const char* const> steps, Options options) {
   std::unique_ptr<SqliteStore> store(new SqliteStore(file));
-  if (auto opened = store->writer_.open(file, steps); !opened)
+  if (auto opened = store->writer_.open(file, steps, options.durability); !opened)
     return std::unexpected(std::move(opened.error()));
   return store;
 }

@@ -1,7 +1,7 @@
 #pragma once
-// The embedded store: one file of SQLite in WAL mode with every commit on disk before it is answered. A
-// writer thread, up to two reader threads started when reads come, and the undelivered tails' index in
-// memory.
+// The embedded store: one file of SQLite in WAL mode, with every commit on disk before it is answered unless
+// Options say otherwise. A writer thread, up to two reader threads started when reads come, and the
+// undelivered tails' index in memory.
 #include <span>
 
 #include "storage/sqlite/readers.h"
@@ -13,10 +13,10 @@ namespace starling::storage::sqlite {
 
 class SqliteStore final : public Store {
  public:
-  static Result<std::unique_ptr<SqliteStore>> open(const std::string& file);
+  static Result<std::unique_ptr<SqliteStore>> open(const std::string& file, Options options = {});
   // With other tables than this version's, for tests of migration.
   static Result<std::unique_ptr<SqliteStore>> open(const std::string& file,
-                                                   std::span<const char* const> steps);
+                                                   std::span<const char* const> steps, Options options = {});
   ~SqliteStore() override;
 
   Task<Result<Committed>> commit(Batch batch) override;

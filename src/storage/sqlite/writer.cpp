@@ -24,6 +24,8 @@ constexpr std::size_t kEnough = 64;  // batches that need no more company
 // The log is moved into the database when nobody has written for a moment, or at this length at the latest.
 constexpr milliseconds kIdle{200};
 constexpr int kMaxLogPages = 8192;
+// And this often, when nothing else brings it to the disk.
+constexpr milliseconds kUnsynced{1000};
 // What runs behind does so with every group, and this often when there are none.
 constexpr milliseconds kBehind{1};
 constexpr std::uint64_t kRepeatsDroppedAtOnce = 4096;
@@ -32,9 +34,13 @@ constexpr std::int64_t kFreePagesKept = 1024;
 
 // These have an effect only before the first table is made, and write nothing.
 constexpr const char* kNewFile = "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL";
+// The log is synced with each commit, or when it is moved into the database and before it is begun anew.
+// Never syncing (OFF) would save little more, and pages of the database could be newer than the log that is
+// to mend them.
+constexpr const char* kSyncCommits = "PRAGMA synchronous=FULL";
+constexpr const char* kSyncCheckpoints = "PRAGMA synchronous=NORMAL";
 constexpr const char* kPragmas = R"sql(
 PRAGMA journal_mode=WAL;
-PRAGMA synchronous=FULL;
 PRAGMA wal_autocheckpoint=0;
 PRAGMA journal_size_limit=67108864;
 PRAGMA secure_delete=OFF;
@@ -59,12 +65,16 @@ std::size_t size_of(const Batch& batch) {
 
 }  // namespace
 
-Result<void> Writer::open(const std::string& file, std::span<const char* const> steps) {
+Result<void> Writer::open(const std::string& file, std::span<const char* const> steps,
+                          Durability durability) {
   if (auto done = database_.open(file, Database::Access::create); !done) return done;
   if (auto done = database_.execute(kNewFile); !done) return done;
   const auto version = check_version(database_, steps);
   if (!version) return std::unexpected(version.error());
   if (auto done = database_.execute(kPragmas); !done) return done;
+  durability_ = durability;
+  const char* sync = durability == Durability::disk ? kSyncCommits : kSyncCheckpoints;
+  if (auto done = database_.execute(sync); !done) return done;
   if (auto done = migrate(database_, steps, *version); !done) return done;
   if (auto done = prepare(); !done) return done;
   if (auto done = fill_tails(); !done) return done;
@@ -216,7 +226,7 @@ void Writer::run() {
       crowded_ = group.size() > 1;
       write_group(group);
       answer(std::move(group));
-      if (log_pages_ >= kMaxLogPages) checkpoint();
+      if (log_pages_ >= kMaxLogPages || is_overdue()) checkpoint();
       continue;
     }
     crowded_ = false;
@@ -496,7 +506,12 @@ void Writer::answer(Group group) {
   for (auto& [loop, requests] : loops) loop->post(Answers{std::move(requests)});
 }
 
+bool Writer::is_overdue() const {
+  return durability_ == Durability::process && std::chrono::steady_clock::now() - checkpointed_ >= kUnsynced;
+}
+
 void Writer::checkpoint() {
+  checkpointed_ = std::chrono::steady_clock::now();
   int in_log = 0;
   int moved = 0;
   const int code =

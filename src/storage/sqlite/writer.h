@@ -2,6 +2,7 @@
 // The one thread that writes. It takes all batches that wait, runs them in one transaction, commits once, and
 // answers with one post a loop. While it waits for the disk the next group gathers.
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <span>
@@ -29,7 +30,7 @@ class Writer {
   Writer& operator=(const Writer&) = delete;
 
   // Opens or makes the database, migrates it, fills the tail index and starts the thread. Call once.
-  Result<void> open(const std::string& file, std::span<const char* const> steps);
+  Result<void> open(const std::string& file, std::span<const char* const> steps, Durability durability);
 
   // Any loop's thread; answers on that loop.
   void commit(Batch batch, const Resolver& answer);
@@ -94,6 +95,7 @@ class Writer {
   void index_new_appends();
   void settle_taken();
   static void answer(Group group);
+  [[nodiscard]] bool is_overdue() const;
   void checkpoint();
   void tidy();
 
@@ -108,6 +110,8 @@ class Writer {
   // Of the thread alone.
   MessageIds& ids_;
   MessageIds::Taker own_ids_;
+  Durability durability_ = Durability::disk;
+  std::chrono::steady_clock::time_point checkpointed_;
   std::vector<std::uint64_t> taken_ids_;  // for this group
   std::uint64_t reserved_ = 0;            // as it is in the database: ids up to it may have been given
   int log_pages_ = 0;                     // in the write-ahead log and not yet in the database
