@@ -204,9 +204,9 @@ Writer::Group Writer::next_group() {
   std::unique_lock lock(mutex_);
   waiting_ = true;
   const auto something = [this] { return !queue_.empty() || closing_; };
-  if (index_.busy()) {
+  if (index_.busy() && !in_doubt_) {
     wake_.wait_for(lock, kBehind, something);
-  } else if (log_pages_ == 0) {
+  } else if (log_pages_ == 0 && !in_doubt_) {
     wake_.wait(lock, something);
   } else {
     wake_.wait_for(lock, kIdle, something);
@@ -247,12 +247,17 @@ void Writer::write_group(Group& group) {
   new_ids_.clear();
   changes_indexed_ = 0;
   repeats_added_ = 0;
-  const auto reserved = reserved_;
 
-  if (auto written = write_all(group); !written) {
+  auto written = withdraw();  // what an earlier group may have left
+  const auto reserved = reserved_;
+  if (written) written = write_all(group);
+  if (!written) {
     log::error("storage: {} writes failed: {}", group.size(), written.error().message);
     undo();
     reserved_ = reserved;
+    if (auto gone = withdraw(); !gone)
+      log::error("storage: until the disk works again it may have them all the same: {}",
+                 gone.error().message);
     for (auto& request : group) request.result = std::unexpected(written.error());
     return;
   }
@@ -280,6 +285,32 @@ void Writer::undo() {
   settle_taken();
 }
 
+// A commit that fails may have come as far as the log: its frames are there, whole, and only their sync
+// failed. This connection goes on in front of them; but whoever opens the file after a crash would find them
+// valid, and do what its caller was told had failed. So another frame goes over the first of them before the
+// caller is told, and what follows no longer fits: a change that means nothing. If even that cannot be synced
+// it is at least in the file, for a process that is killed, and nothing else is written before it is on disk.
+Result<void> Writer::withdraw() {
+  if (!in_doubt_) return {};
+  const auto another = reserved_ + 1;  // SQLite does not write what does not change
+  auto done = sql_.begin.run();
+  if (done) done = sql_.reserve_ids.bind(1, static_cast<std::int64_t>(another)).run();
+  if (done) done = sql_.commit.run();
+  if (!done) {
+    if (database_.in_transaction()) (void)sql_.rollback.run();
+    return done;
+  }
+  in_doubt_ = false;
+  reserved_ = another;
+  return {};
+}
+
+Result<void> Writer::run_commit() {
+  auto done = sql_.commit.run();
+  in_doubt_ = !done;
+  return done;
+}
+
 Result<void> Writer::write_all(Group& group) {
   if (auto done = sql_.begin.run(); !done) return done;
   for (auto& request : group)
@@ -289,7 +320,7 @@ Result<void> Writer::write_all(Group& group) {
   if (auto done = reserve_ids(); !done) return done;
   if (auto done = drop_repeats(); !done) return done;
   if (auto done = index_.step(); !done) return done;
-  return sql_.commit.run();
+  return run_commit();
 }
 
 // When there is no group to go along with.
@@ -526,6 +557,10 @@ void Writer::checkpoint() {
 // When nobody writes: the log goes into the database, and pages that have become free go back to the disk,
 // some at a time.
 void Writer::tidy() {
+  if (in_doubt_) {
+    (void)withdraw();
+    return;
+  }
   if (index_.busy()) {
     repeats_added_ = 0;
     if (auto done = step_behind(); done) {

@@ -89,6 +89,8 @@ class Writer {
   Result<void> drop_repeats();
   Result<void> step_behind();
   void undo();
+  Result<void> run_commit();
+  Result<void> withdraw();
   Result<void> release_gone();
   Result<void> reserve_ids();
   void doom(std::string_view owner, std::uint64_t up_to);
@@ -115,6 +117,7 @@ class Writer {
   std::vector<std::uint64_t> taken_ids_;  // for this group
   std::uint64_t reserved_ = 0;            // as it is in the database: ids up to it may have been given
   int log_pages_ = 0;                     // in the write-ahead log and not yet in the database
+  bool in_doubt_ = false;                 // a group that failed could be in the log as if it had not
   bool crowded_ = false;                  // the last group had more than one batch
   std::vector<TailChange> changes_;       // of this group, for the index once it is committed
   std::vector<std::uint64_t> gone_ids_;   // messages that leave their tails with this group
