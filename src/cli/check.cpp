@@ -138,6 +138,16 @@ void check_policy(const server::ReadConfig& read, Findings& out) {
   }
 }
 
+void check_storage(const server::ReadConfig& read, Findings& out) {
+  if (read.config.storage == "memory:") return;
+  const bool disk = read.config.store.durability == storage::Durability::disk;
+  out.push_back(
+      {Severity::note, read.where("storage.durability"),
+       disk ? "storage.durability = disk: what is acknowledged survives a loss of power"
+            : "storage.durability = process: a killed server loses nothing that it acknowledged, and a "
+              "loss of power takes the last of it; disk keeps it"});
+}
+
 std::string_view severity_name(Severity severity) {
   switch (severity) {
     case Severity::error:
@@ -205,6 +215,7 @@ std::vector<Finding> check(const Context& context, WallTime now) {
   check_certificates(read, now, findings);
   check_ports(read, paths, findings);
   check_policy(read, findings);
+  check_storage(read, findings);
   return findings;
 }
 

@@ -8,7 +8,7 @@
 
 namespace starling::cli {
 
-// Configuration, certificates and ports, in this order; notes say what holds.
+// Configuration, certificates, ports and policies, in this order; notes say what holds.
 std::vector<server::Finding> check(const Context& context, std::chrono::system_clock::time_point now);
 
 // Whether a certificate's name (maybe with a wildcard for its first label, RFC 6125 6.4.3) proves `domain`.

@@ -54,7 +54,17 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::StartsWith;
+
+TEST_F(CheckTest, SaysWhatALossOfPowerTakes) {
+  EXPECT_THAT(found(Severity::note), Contains(HasSubstr("survives a loss of power")));
+  set("storage.durability=process");
+  EXPECT_THAT(found(Severity::note), Contains(AllOf(StartsWith("--set storage.durability: "),
+                                                    HasSubstr("a loss of power takes the last of it"))));
+  set("storage=memory:");
+  EXPECT_THAT(found(Severity::note), Not(Contains(HasSubstr("storage.durability"))));
+}
 
 TEST_F(CheckTest, DefaultsAreFineAndEncrypted) {
   EXPECT_THAT(found(Severity::error), IsEmpty());

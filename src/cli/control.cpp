@@ -107,7 +107,7 @@ Outcome ask_store(const Context& context, const std::string& command, const Json
         kNoServer);
   net::Reactor reactor;
   net::WorkerPool here(0, 1);
-  auto store = storage::open(config->storage, context.data);
+  auto store = storage::open(config->storage, context.data, config->store);
   if (!store) return failed(store.error());
   server::Accounts accounts(**store, here);
   const std::array<Loop*, 1> loops{&reactor};

@@ -113,8 +113,12 @@ Result<void> serve(const Context& context) {
   if (!config) return std::unexpected(config.error());
   log::set_level(config->log.level);
   if (directory->is_new()) log::info("made {}", directory->paths().config_file());
-  auto store = storage::open(config->storage, directory->path());
+  auto store = storage::open(config->storage, directory->path(), config->store);
   if (!store) return std::unexpected(store.error());
+  if (config->storage != "memory:" && config->store.durability == storage::Durability::process)
+    log::info(
+        "storage.durability = process: a killed server loses nothing that it acknowledged, and a loss of "
+        "power takes the last of it");
 
   server::Server server(*std::move(config), *directory, *std::move(store), &modules::all, load);
   const auto addresses = server.start();

@@ -177,6 +177,10 @@ std::vector<ConfigKey> make_keys() {
              std::numeric_limits<std::int64_t>::max(), STARLING_FIELD(archive.bytes)),
       storage_key(
           "where accounts and messages are kept: sqlite:FILE, or memory: which forgets them at the end"),
+      choice("storage.durability",
+             "what an acknowledged message survives: disk, a killed server and a machine that loses power; "
+             "process, a killed server only: the machine may lose the last second or two",
+             {"disk", "process"}, STARLING_FIELD(store.durability)),
       choice("log.level", "what is logged to stderr", {"trace", "debug", "info", "warn", "error", "off"},
              STARLING_FIELD(log.level)),
       number("threads", "event loops, each on its own thread; 0: as many as there are cores to use", 0, 1024,
@@ -256,6 +260,14 @@ std::string_view trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(kSpace);
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+}
+
+// TOML cannot have `registration` both as a value and as a table: there the longer key goes in quotes.
+bool is_below_a_value(std::string_view name) {
+  const auto dot = name.find('.');
+  const auto keys = config_keys();
+  return dot != std::string_view::npos &&
+         std::ranges::find(keys, name.substr(0, dot), &ConfigKey::name) != keys.end();
 }
 
 std::string_view kind_name(Kind kind) {
@@ -393,10 +405,8 @@ std::string default_config_file() {
   for (const auto& key : config_keys()) {
     text += fmt::format("\n# {}", key.doc);
     if (key.kind == Kind::choice) text += fmt::format(" ({})", fmt::join(key.choices, ", "));
-    // TOML cannot have `registration` both as a value and as a table: the longer key goes in quotes.
-    const bool quoted = key.name.starts_with("registration.");
-    text += fmt::format("\n#{}{}{} = {}\n", quoted ? "\"" : "", key.name, quoted ? "\"" : "",
-                        config_value_toml(key.get(defaults)));
+    const char* quote = is_below_a_value(key.name) ? "\"" : "";
+    text += fmt::format("\n#{}{}{} = {}\n", quote, key.name, quote, config_value_toml(key.get(defaults)));
   }
   return text;
 }
@@ -413,8 +423,9 @@ std::string config_reference() {
       "comma-separated, and an empty text\n"
       "is the empty list. In the file a list may be written as such a text too. `registration` and "
       "`registration.fields` cannot both be\n"
-      "plain TOML keys: write the latter in quotes, `\"registration.fields\" = [\"email\"]`. Relative paths "
-      "are under the data directory.\n"
+      "plain TOML keys: write the latter in quotes, `\"registration.fields\" = [\"email\"]`; the same goes "
+      "for `storage.durability`. Relative\n"
+      "paths are under the data directory.\n"
       "A wrong value or an unknown key in the file is an error; an unknown `STARLING_` variable is "
       "ignored.\n\n"
       "| Key | Value | Default | What it is |\n|---|---|---|---|\n";

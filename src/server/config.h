@@ -18,6 +18,7 @@
 #include "jid/jid.h"
 #include "net/tcp.h"
 #include "net/tls.h"
+#include "storage/options.h"
 
 namespace starling::server {
 
@@ -32,6 +33,7 @@ struct Config {
       "localhost"};         // prepared (RFC 7622 3.2); at least one, the first is the main one
   std::vector<Jid> admins;  // bare
   std::string storage = "sqlite:starling.db";  // what storage::open() takes
+  storage::Options store;                      // and how
   std::size_t threads = 0;                     // shards; 0: the cores that the cgroup grants
 
   struct Listen {

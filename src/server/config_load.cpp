@@ -109,7 +109,8 @@ class Reader {
       // TOML has no key that is a value and a table at once.
       if (message.find("cannot redefine existing string") != std::string::npos)
         message +=
-            "; beside registration = \"...\" the other key goes in quotes: \"registration.fields\" = [...]";
+            "; beside registration or storage = \"...\" the longer key goes in quotes: "
+            "\"registration.fields\" = [...], \"storage.durability\" = ...";
       add(Severity::error, position(parsed.error().source()), message);
       return;
     }

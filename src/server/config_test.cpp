@@ -50,6 +50,7 @@ TEST_F(ConfigTest, WithoutSourcesEverythingIsAtItsDefault) {
   EXPECT_EQ(read.config.tls.policy, TlsPolicy::required);
   EXPECT_EQ(read.config.listen.c2s.size(), 2U);
   EXPECT_FALSE(read.config.registration.open);
+  EXPECT_EQ(read.config.store.durability, storage::Durability::disk);
   EXPECT_TRUE(read.config.limits.rate);
   EXPECT_EQ(read.where("tls.policy"), "");
 }
@@ -106,11 +107,14 @@ TEST_F(ConfigTest, SetValuesAreNeverToml) {
 TEST_F(ConfigTest, TablesDottedKeysAndQuotedKeysAreTheSame) {
   const auto read = read_file(
       "registration = \"open\"\n\"registration.fields\" = [\"email\", \"name\"]\noffline.enabled = false\n"
+      "storage = \"sqlite:a.db\"\n\"storage.durability\" = \"process\"\n"
       "[tls]\npolicy = \"optional\"\n[limits]\nrate = false\n[listen]\nc2s = \"127.0.0.1:1,127.0.0.1:2\"\n");
   ASSERT_TRUE(read.ok()) << read.findings.front().text();
   EXPECT_TRUE(read.config.registration.open);
   EXPECT_THAT(read.config.registration.fields, ElementsAre("email", "name"));
   EXPECT_FALSE(read.config.offline.enabled);
+  EXPECT_EQ(read.config.storage, "sqlite:a.db");
+  EXPECT_EQ(read.config.store.durability, storage::Durability::process);
   EXPECT_EQ(read.config.tls.policy, TlsPolicy::optional);
   EXPECT_FALSE(read.config.limits.rate);
   EXPECT_EQ(read.config.listen.c2s.size(), 2U);
@@ -141,6 +145,8 @@ TEST_F(ConfigTest, ErrorsSayLineColumnExpectedAndMeant) {
   EXPECT_THAT(finding("tls.policy = \n"), StartsWith(at("1:14")));
   EXPECT_THAT(finding("registration = \"open\"\nregistration.fields = [\"email\"]\n"),
               HasSubstr("in quotes"));
+  EXPECT_THAT(finding("storage = \"memory:\"\nstorage.durability = \"disk\"\n"),
+              HasSubstr("\"storage.durability\""));
 }
 
 TEST_F(ConfigTest, EveryErrorIsReported) {
@@ -160,8 +166,8 @@ TEST_F(ConfigTest, ValuesAreChecked) {
   for (const auto* bad :
        {"domains=", "domains=a b", "admins=localhost", "admins=a@b/c", "listen.c2s=5222",
         "listen.c2s=1.2.3.4:99999", "tls.key=k.pem", "registration=maybe", "registration.fields=e-mail",
-        "storage=mysql:x", "storage=sqlite:", "log.level=loud", "threads=1.5", "offline.enabled=perhaps",
-        "limits.stanza_bytes=100"}) {
+        "storage=mysql:x", "storage=sqlite:", "storage.durability=none", "log.level=loud", "threads=1.5",
+        "offline.enabled=perhaps", "limits.stanza_bytes=100"}) {
     sources_.sets = {bad};
     EXPECT_FALSE(read_config(sources_).ok()) << bad;
   }
