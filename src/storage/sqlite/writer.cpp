@@ -274,10 +274,14 @@ void Writer::settle_taken() {
   for (const auto id : std::exchange(taken_ids_, {})) own_ids_.settle(id);
 }
 
-void Writer::undo() {
-  // After some failures SQLite has rolled back by itself.
+void Writer::rollback() {
+  // After some failures SQLite has done it by itself.
   if (database_.in_transaction())
     if (auto undone = sql_.rollback.run(); !undone) log::error("storage: {}", undone.error().message);
+}
+
+void Writer::undo() {
+  rollback();
   sessions_.rolled_back();
   index_.rolled_back();
   messages_.rolled_back();
@@ -297,7 +301,7 @@ Result<void> Writer::withdraw() {
   if (done) done = sql_.reserve_ids.bind(1, static_cast<std::int64_t>(another)).run();
   if (done) done = sql_.commit.run();
   if (!done) {
-    if (database_.in_transaction()) (void)sql_.rollback.run();
+    rollback();
     return done;
   }
   in_doubt_ = false;
@@ -558,7 +562,7 @@ void Writer::checkpoint() {
 // some at a time.
 void Writer::tidy() {
   if (in_doubt_) {
-    (void)withdraw();
+    if (withdraw()) log::info("storage: the disk works again");
     return;
   }
   if (index_.busy()) {

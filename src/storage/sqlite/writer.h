@@ -88,6 +88,7 @@ class Writer {
   Result<void> fill_repeats();
   Result<void> drop_repeats();
   Result<void> step_behind();
+  void rollback();
   void undo();
   Result<void> run_commit();
   Result<void> withdraw();
