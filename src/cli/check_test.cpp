@@ -87,7 +87,7 @@ TEST_F(CheckTest, NothingIsFineThatCouldNotBeRead) {
               ElementsAre("--set listen.c2s: listen.c2s: '0.0.0.0:99999': the port is "
                           "wrong; expected one up to 65535",
                           HasSubstr("tls.policy: expected one of")));
-  EXPECT_THAT(found(Severity::note), ElementsAre(HasSubstr("tls.certificate is not set")));
+  EXPECT_THAT(found(Severity::note), Contains(HasSubstr("tls.certificate is not set")));
   set("tls.policy=required");
   EXPECT_THAT(found(Severity::note), Contains(HasSubstr("tls.policy = required"))) << "the last one counts";
 }
@@ -96,7 +96,7 @@ TEST_F(CheckTest, AFileThatIsNoTomlSaysNothingOfAnyKey) {
   write("# who\ndomains = localhost  # us\n");
   EXPECT_THAT(found(Severity::error), ElementsAre(AllOf(StartsWith(context_.data + "/starling.toml:2:"),
                                                         HasSubstr("; a text goes in quotes"))));
-  EXPECT_THAT(found(Severity::note), ElementsAre(HasSubstr("listen.c2s"))) << "which --set has";
+  EXPECT_THAT(found(Severity::note), Contains(HasSubstr("listen.c2s"))) << "which --set has";
   write("threads = 1.2.3\n");
   EXPECT_THAT(found(Severity::error), ElementsAre(::testing::Not(HasSubstr("quotes"))));
 }

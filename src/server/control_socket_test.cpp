@@ -96,7 +96,7 @@ TEST_F(ControlSocketTest, AnswersLinesInOrder) {
                  "\nrubbish\n{}\n");
   ::shutdown(*fd, SHUT_WR);  // what was asked is answered all the same
   EXPECT_EQ(line_from(*fd), R"({"result":{"jid":"a@localhost"}})");
-  EXPECT_EQ(line_from(*fd), R"({"result":{"accounts":["a@localhost"],"more":false}})");
+  EXPECT_EQ(line_from(*fd), R"({"result":{"accounts":["a@localhost"],"more":false,"served":true}})");
   EXPECT_THAT(line_from(*fd), HasSubstr(R"("code":"invalid")"));
   EXPECT_THAT(line_from(*fd), HasSubstr(R"("code":"invalid")"));
   EXPECT_EQ(line_from(*fd), "");

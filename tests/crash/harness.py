@@ -16,7 +16,7 @@ import xmpp
 DOMAIN = peers.DOMAIN
 STARLING = {"tls.policy": "off", "auth.plain_without_tls": "true", "limits.offline_messages": "1000000",
             "limits.offline_bytes": "1000000000", "log.level": "info"}
-DISK_BYTES = 64 << 20
+DISK_BYTES = 1 << 30  # far more than is ever written, and than needs to be there
 QUIET_SECONDS = 0.5  # in which nothing arrives any more
 
 
@@ -25,27 +25,24 @@ class Disk:
 
     def __init__(self, path):
         self.path, self.mounted, self.server = Path(path), False, None
-        self.filler = self.path / "filler"
 
     def mount(self):
         """Only root may; others get the same from a limit on the size of files."""
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "starling-crash", self.path],
-                              capture_output=True)
-        self.mounted = done.returncode == 0
+        self.mounted = tmpfs(f"size={DISK_BYTES}", self.path)
 
     def fill(self):
         if not self.mounted:
             self.limit_files(0)
             return
-        with open(self.filler, "ab", buffering=0) as file, contextlib.suppress(OSError):
-            while True:
-                file.write(bytes(1 << 16) if shutil.disk_usage(self.path).free >= 1 << 16 else b"0")
+        # The disk shrinks to what is on it: so there is always room again, however much the clients talked.
+        while not tmpfs(f"remount,size={shutil.disk_usage(self.path).used}", self.path):
+            pass  # it grew meanwhile
 
     def free(self):
         if not self.mounted:
             self.limit_files(None)
         else:
-            self.filler.unlink(missing_ok=True)
+            tmpfs(f"remount,size={DISK_BYTES}", self.path)
 
     def limit_files(self, size):
         pid = self.server.process.pid
@@ -56,6 +53,12 @@ class Disk:
     def unmount(self):
         if self.mounted:
             subprocess.run(["umount", self.path], check=True)
+
+
+def tmpfs(options, path):
+    """Mounts one, or mounts it anew; whether it could."""
+    return subprocess.run(["mount", "-t", "tmpfs", "-o", options, "starling-crash", path],
+                          capture_output=True).returncode == 0
 
 
 def make_server(name, binary, disk, environment):
