@@ -28,8 +28,8 @@ class Book:
         self.repeated = self.disordered = 0
         self.again = {}    # session: the numbers that it got more than once
         self.seen = set()  # (session, number)
-        self.senders = {}  # number: the session it was sent in last
-        self.sent_anew = set()  # numbers that more than one session sent
+        self.senders = {}  # number: the session it was sent in last, and the server's life
+        self.sent_anew = set()  # numbers that were sent in more than one
         self.notes = {}  # the numbers of which it is true
 
     def note(self, what, number):
@@ -49,10 +49,10 @@ class Book:
             self.highest = max(self.highest, number)
         self.seen.add((session, number))
 
-    def send(self, number, session):
-        if self.senders.setdefault(number, session) != session:
+    def send(self, number, session, life):
+        if self.senders.setdefault(number, (session, life)) != (session, life):
             self.sent_anew.add(number)
-            self.senders[number] = session
+            self.senders[number] = session, life
 
     def twice(self, resumed):
         """By session of the receiver, of those that were resumed."""
@@ -62,7 +62,8 @@ class Book:
         return sorted(self.acknowledged - self.refused - self.first.keys())
 
     def bounced_falsely(self):
-        """Delivered, and refused all the same. What was sent in two sessions may well meet both."""
+        """Delivered, and refused all the same. What was sent anew may well meet both: the first time it was delivered
+        before it was acknowledged, and then the server died."""
         return sorted((self.refused & self.first.keys()) - self.sent_anew)
 
     def settled(self):
@@ -80,6 +81,7 @@ class Client:
         self.out = Book(name, partner)
         self.incoming = None  # the partner's `out`
         self.session = None   # its id
+        self.server_life = 0  # the one it is connected to
         self.unacknowledged, self.base, self.received = deque(), 0, 0
         self.pings, self.pinged = {}, 0
         self.resumed = self.refused_sessions = self.bound = 0
@@ -233,7 +235,7 @@ class Client:
         if number == 0 or number in self.out.refused:  # something to be counted in its place
             self.count(0, "<presence/>")
             return
-        self.out.send(number, self.session)
+        self.out.send(number, self.session, self.server_life)
         ident = f"{self.name}-{number}"
         self.count(number, f"<message to='{self.partner}@{self.domain}' type='chat' id='{ident}'><body>{number}</body>"
                            f"<origin-id xmlns='urn:xmpp:sid:0' id='{ident}'/>{self.filling()}</message>")

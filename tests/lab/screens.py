@@ -25,7 +25,7 @@ NAMES = [
     (re.compile(r"cipher TLS_\w+"), "cipher {cipher}"),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:{port}"),
     (re.compile(r"SCRAM-SHA-\d+(-PLUS)?"), "{mechanism}"),
-    (re.compile(r"\d+ messages, \d+ presences, \d+ iqs \(\d+ bytes\)"),
+    (re.compile(r"\d+ messages?, \d+ presences?, \d+ iqs? \(\d+ bytes\)"),
      "{n} messages, {n} presences, {n} iqs ({n} bytes)"),
 ]
 

@@ -127,7 +127,7 @@ def logs_are_right(lab, tool, log, own):
     hides_the_password(lab, tool, log, own.partition("@")[0])
 
 
-COUNTS = r"(\d+) messages, (\d+) presences, (\d+) iqs "
+COUNTS = r"(\d+) messages?, (\d+) presences?, (\d+) iqs? "
 TOTALS = re.compile(f"Sent {COUNTS}.*received {COUNTS}")
 
 
