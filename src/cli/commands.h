@@ -32,4 +32,7 @@ void add_time(CLI::App& app, Context& context);
 void add_version(CLI::App& app, Context& context);
 void add_last(CLI::App& app, Context& context);
 
+// A load generator (bench/).
+void add_bench(CLI::App& app, Context& context);
+
 }  // namespace starling::cli

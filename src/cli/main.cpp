@@ -29,7 +29,7 @@ constexpr auto kSubcommands = {
     &starling::cli::add_sensor,  &starling::cli::add_read,
     &starling::cli::add_control, &starling::cli::add_register,
     &starling::cli::add_time,    &starling::cli::add_version,
-    &starling::cli::add_last,
+    &starling::cli::add_last,    &starling::cli::add_bench,
 };
 
 // Says what is wrong with the command line.

@@ -5,7 +5,7 @@
         connection = server.connect("juliet")   # a TCP connection (xmpp.Connection)
 
 All of them serve the domains `localhost` and `second.localhost` (or those that they are given) with a self-signed
-certificate, keep offline messages and archives, and allow in-band registration.
+certificate, keep offline messages and (unless told otherwise) archives, and allow in-band registration.
 """
 import os
 import shutil
@@ -58,8 +58,8 @@ class Server:
     stop_signal = signal.SIGTERM
     certificate = None  # once it has started: the file with the one that it shows
 
-    def __init__(self, domains=(DOMAIN, SECOND)):
-        self.domains = domains
+    def __init__(self, domains=(DOMAIN, SECOND), archive=True):
+        self.domains, self.archive = domains, archive
         self.dir = Path(tempfile.mkdtemp(prefix=f"xmpp-{self.name}-"))
         self.port, self.tls_port = free_ports(2)
         self.process = None
@@ -150,13 +150,14 @@ class Server:
 class StarlingServer(Server):
     name = "starling"
 
-    def __init__(self, domains=(DOMAIN, SECOND), binary=None, settings=None):
-        super().__init__(domains)
+    def __init__(self, domains=(DOMAIN, SECOND), archive=True, binary=None, settings=None):
+        super().__init__(domains, archive)
         self.binary = binary_path(binary)
         self.data = self.dir / "data"
         self.certificate = self.data / "tls/self-signed.crt"
         self.settings = {"domains": ",".join(domains), "listen.c2s": f"127.0.0.1:{self.port}",
-                         "listen.c2s_tls": f"127.0.0.1:{self.tls_port}", "registration": "open", "limits.rate": "off"}
+                         "listen.c2s_tls": f"127.0.0.1:{self.tls_port}", "registration": "open", "limits.rate": "off",
+                         "archive.default": "always" if archive else "never"}
         self.settings.update(settings or {})
 
     def command(self):
@@ -177,6 +178,7 @@ class StarlingServer(Server):
 
 class ProsodyServer(Server):
     name = "prosody"
+    extra = ""  # lines of its configuration
 
     def launch(self):
         cert, key = make_certificate(self.dir, domains=self.domains)
@@ -195,7 +197,7 @@ s2s_ports = {{}}
 http_ports = {{}}
 https_ports = {{}}
 modules_enabled = {{ "disco", "roster", "saslauth", "tls", "private", "vcard_legacy", "pep", "ping", "register", "smacks",
-    "version", "time", "uptime", "lastactivity", "offline", "carbons", "mam" }}
+    "version", "time", "uptime", "lastactivity", "offline", "carbons"{', "mam"' if self.archive else ""} }}
 modules_disabled = {{ "s2s" }}
 allow_registration = true
 c2s_require_encryption = true
@@ -204,6 +206,7 @@ storage = "internal"
 archive_expires_after = "1w"
 c2s_stanza_size_limit = 262144
 log = {{ warn = "*console" }}
+{self.extra}
 ssl = {{ certificate = "{cert}", key = "{key}" }}
 c2s_direct_tls_ssl = {{ certificate = "{cert}", key = "{key}" }}
 {hosts}
@@ -228,6 +231,7 @@ class EjabberdServer(Server):
     max_stanza_size: 262144
     access: all_local
 """
+        archive = "  mod_mam:\n    default: always\n" if self.archive else ""
         config.write_text(f"""
 loglevel: warning
 log_rotate_count: 0
@@ -258,9 +262,7 @@ modules:
   mod_carboncopy: {{}}
   mod_disco: {{}}
   mod_last: {{}}
-  mod_mam:
-    default: always
-  mod_offline: {{}}
+{archive}  mod_offline: {{}}
   mod_ping: {{}}
   mod_private: {{}}
   mod_pubsub:
@@ -287,6 +289,7 @@ modules:
 SERVERS = {"starling": StarlingServer, "prosody": ProsodyServer, "ejabberd": EjabberdServer}
 
 
-def make_server(name, binary=None, domains=(DOMAIN, SECOND), **kw):
+def make_server(name, binary=None, domains=(DOMAIN, SECOND), archive=True, **kw):
     """What more is given is for Starling alone."""
-    return StarlingServer(domains, binary, **kw) if name == "starling" else SERVERS[name](domains)
+    return (StarlingServer(domains, archive, binary, **kw) if name == "starling" else
+            SERVERS[name](domains, archive))
