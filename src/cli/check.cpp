@@ -139,6 +139,7 @@ void check_policy(const server::ReadConfig& read, Findings& out) {
 }
 
 void check_storage(const server::ReadConfig& read, Findings& out) {
+  if (read.unread.contains("storage") || read.unread.contains("storage.durability")) return;
   if (read.config.storage == "memory:") return;
   const bool disk = read.config.store.durability == storage::Durability::disk;
   out.push_back(

@@ -88,6 +88,9 @@ TEST_F(CheckTest, NothingIsFineThatCouldNotBeRead) {
                           "wrong; expected one up to 65535",
                           HasSubstr("tls.policy: expected one of")));
   EXPECT_THAT(found(Severity::note), Contains(HasSubstr("tls.certificate is not set")));
+  set("storage.durability=nope");
+  EXPECT_THAT(found(Severity::note), Not(Contains(HasSubstr("storage.durability"))));
+  set("storage.durability=process");
   set("tls.policy=required");
   EXPECT_THAT(found(Severity::note), Contains(HasSubstr("tls.policy = required"))) << "the last one counts";
 }

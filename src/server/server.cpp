@@ -406,12 +406,13 @@ Task<Result<std::string>> Server::reload() {
 std::string Server::take(Config config) {
   std::vector<std::string_view> waiting;
   for (const ConfigKey& key : config_keys())
-    if ((key.name.starts_with("listen.") || key.name == "threads" || key.name == "storage") &&
+    if ((key.name.starts_with("listen.") || key.name == "threads" || key.name.starts_with("storage")) &&
         key.get(config) != key.get(config_))
       waiting.push_back(key.name);
   config.listen = config_.listen;
   config.threads = config_.threads;
   config.storage = config_.storage;
+  config.store = config_.store;
   config_ = std::move(config);
   return waiting.empty() ? std::string()
                          : fmt::format("; a restart is needed for {}", fmt::join(waiting, ", "));

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -192,6 +193,34 @@ def chat_is_there_before_it_says_anything(place):
     assert done.returncode == DONE, done
     sent = re.findall(r"SEND: <(presence|message)", done.stderr)
     assert sent == ["presence", "message"], done.stderr
+
+
+@test
+def chat_of_a_file_says_goodbye_once(place):
+    t = tools(place)
+    juliet = place.log_in("juliet")
+    juliet.send("<presence/>")
+    lines = place.dir / "lines"
+    lines.write_text("One\nTwo\n")
+    with lines.open() as file:
+        done = subprocess.run(t.command("chat", "-d", "-t", JULIET, jid=ROMEO), stdin=file, capture_output=True,
+                              text=True, timeout=30, env=t.environment(ROMEO, None, None))
+    assert done.returncode == DONE, done
+    heard(juliet, "One")
+    heard(juliet, "Two")
+    assert len(re.findall(r"SEND: <iq[^>]*to='juliet@localhost'[^>]*><ping", done.stderr)) == 1, done.stderr
+
+
+@test
+def chat_tells_what_nobody_acknowledged(place):
+    t = tools(place)
+    with t.start("chat", "-t", JULIET, jid=ROMEO) as chat:
+        chat.says("talking to")
+        place.servers[0].send_signal(signal.SIGSTOP)
+        chat.write("Is anybody there?\n/quit\n")
+        assert chat.ends() == TIMED_OUT, chat.err
+        assert "nobody knows whether this has arrived: Is anybody there?" in chat.err, chat.err
+        place.servers[0].send_signal(signal.SIGCONT)
 
 
 @test

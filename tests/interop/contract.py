@@ -229,10 +229,11 @@ def reload_reads_the_configuration(place):
     config.write_text("registration = 'open'\n" + config.read_text())
     assert place.run("reload").stdout == "configuration and certificates were read again\n"
     before = config.read_text()
-    config.write_text("threads = 7\nstorage = 'memory:'\n" + before)
+    config.write_text("threads = 7\nstorage = 'memory:'\n'storage.durability' = 'process'\n" + before)
     for _ in range(2):  # it runs on with what it has
         assert place.run("reload").stdout == \
-            "configuration and certificates were read again; a restart is needed for storage, threads\n"
+            "configuration and certificates were read again; a restart is needed for storage, " \
+            "storage.durability, threads\n"
     config.write_text(before)
     assert place.run("reload").stdout == "configuration and certificates were read again\n"
     until("registration in the features", lambda: registration_is_offered(place))

@@ -24,12 +24,12 @@ constexpr std::size_t kLongestLine = 65536;
 // The keyboard, or whatever stdin is, and one contact.
 class Chat final : private net::Reactor::Watcher {
  public:
-  // `undelivered` becomes true when a message has come back.
-  Chat(client::Client& client, const Context& context, Jid contact, bool& undelivered)
+  // `exit` becomes another than kDone when something is known, or feared, not to have arrived.
+  Chat(client::Client& client, const Context& context, Jid contact, int& exit)
       : client_(client),
         context_(context),
         contact_(std::move(contact)),
-        undelivered_(undelivered),
+        exit_(exit),
         reactor_(static_cast<net::Reactor&>(client.loop())),
         conversations_(client.use<client::Conversations>()),
         states_(client.use<client::ChatStates>()) {
@@ -39,6 +39,7 @@ class Chat final : private net::Reactor::Watcher {
     client.on.session_start([this] { start(); });
     client.on.session_resumed([this] { go_on(); });
     client.on.message([this](const Stanza& message) { arrived(message); });
+    client.on.undelivered([this](const Stanza& message) { lost(message); });
     client.on.presence_available([this](const Stanza& presence) { announce(presence, true); });
     client.on.got_offline([this](const Stanza& presence) { announce(presence, false); });
   }
@@ -101,9 +102,13 @@ class Chat final : private net::Reactor::Watcher {
     ended_ = true;
     if (client_.state() == client::State::online) go_on();
   }
-  void leave() { leaving_.emplace(starling::start(say_goodbye())); }
+  void leave() {
+    if (!leaving_ || leaving_->done()) leaving_.emplace(starling::start(say_goodbye()));
+  }
   Task<void> say_goodbye() {
-    co_await taken(client_, contact_);
+    const auto done = co_await taken(client_, contact_);
+    if (!done && done.error().kind != client::RequestError::Kind::disconnected)  // else it is said once more
+      exit_ = report(context_, done.error(), contact_);
     if (client_.state() == client::State::online) client_.close();
   }
 
@@ -145,7 +150,7 @@ class Chat final : private net::Reactor::Watcher {
   void arrived(const Stanza& message) {
     if (!message.from().same_bare(contact_)) return;
     if (message.type() == Type::error) {
-      undelivered_ = true;
+      exit_ = kRefused;
       const client::RequestError error{client::RequestError::Kind::refused, client::error_of(message), {}};
       return say(fmt::format("not delivered: {}", one_line(explained(error, contact_))));
     }
@@ -156,6 +161,11 @@ class Chat final : private net::Reactor::Watcher {
     fmt::print("{}\n", history_.back());
     flush_output();
   }
+  void lost(const Stanza& message) {
+    if (exit_ == kDone) exit_ = kTimedOut;
+    const auto body = client::body_of(message);
+    if (!body.empty()) say(fmt::format("nobody knows whether this has arrived: {}", indented(body)));
+  }
   void announce(const Stanza& presence, bool there) const {
     if (!presence.from().same_bare(contact_) || context_.json) return;
     say(fmt::format("{} is {}", presence.from().text(),
@@ -165,7 +175,7 @@ class Chat final : private net::Reactor::Watcher {
   client::Client& client_;
   const Context& context_;
   Jid contact_;
-  bool& undelivered_;
+  int& exit_;
   net::Reactor& reactor_;
   client::Conversations& conversations_;
   client::ChatStates& states_;
@@ -186,8 +196,9 @@ void add_chat(CLI::App& app, Context& context) {
   command->footer(
       "Each line of stdin is a message; its end, or /quit, ends the chat. Reconnects when the connection is "
       "lost.\n"
-      "Exit codes: 0 done, 1 failed, 2 usage, 3 could not connect, 4 not authorised, 5 timed out, 6 refused: "
-      "a message came\nback, and stdin is no terminal.\n\n"
+      "Exit codes: 0 done, 1 failed, 2 usage, 3 could not connect, 4 not authorised, 5 timed out, 6 refused. "
+      "Unless stdin is a\nterminal, 5 also when the server has not said that it has a message, and 6 when "
+      "one came back.\n\n"
       "Examples:\n  starling chat -j alice@example.org -t bob@example.org\n"
       "  fortune | starling chat -j alice@example.org -t bob@example.org --password-file secret");
   command->callback([&context, login, to] {
@@ -201,12 +212,12 @@ void add_chat(CLI::App& app, Context& context) {
           usage(context, "chat reads what to say from stdin; give the password with --password-file");
       return;
     }
-    bool undelivered = false;
+    int exit = kDone;
     context.exit = run_until_interrupted(context, *login, [&](client::Client& client) {
-      return std::make_shared<Chat>(client, context, contact->to_bare(), undelivered);
+      return std::make_shared<Chat>(client, context, contact->to_bare(), exit);
     });
     // Whoever types has read it.
-    if (context.exit == kDone && undelivered && ::isatty(STDIN_FILENO) == 0) context.exit = kRefused;
+    if (context.exit == kDone && ::isatty(STDIN_FILENO) == 0) context.exit = exit;
   });
 }
 
