@@ -7,12 +7,12 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/bench/bench.h"
+#include "cli/bench/ticker.h"
 
 namespace starling::cli::bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr Milliseconds kTick{1};
 constexpr Milliseconds kLongestDrain{10'000};
 
 struct Options {
@@ -55,13 +55,16 @@ class Chat {
     for (std::size_t i = 0; i < options_.clients; ++i) listen(i);
     talking_ = true;
     started_ = Clock::now();
+    std::optional<Ticker> ticker;
     if (options_.rate > 0)
-      send_what_is_due();
+      ticker.emplace(run_.reactor, std::chrono::duration<double>(1 / options_.rate),
+                     [this] { send_what_is_due(); });
     else
       for (std::size_t i = 0; i < options_.clients; ++i)
         for (std::size_t n = 0; n < options_.outstanding; ++n) send(i, now_us());
     auto outcome = co_await run_.measure([this] { return delivered_; }, "delivered");
     talking_ = false;
+    ticker.reset();
     measured_ = latencies_.size();
     if (!outcome) co_return outcome;
     co_await drain();
@@ -119,14 +122,12 @@ class Chat {
 
   // Open loop: what is late is late by the time at which it was due, not by that at which it was sent.
   void send_what_is_due() {
-    if (!talking_) return;
     const double elapsed = std::chrono::duration<double>(Clock::now() - started_).count();
     const auto due = static_cast<std::uint64_t>(elapsed * options_.rate);
     const auto start_us = now_us() - static_cast<std::uint64_t>(elapsed * 1e6);
     for (; sent_ < due; ++sent_)
       send(sent_ % options_.clients,
            start_us + static_cast<std::uint64_t>(static_cast<double>(sent_) / options_.rate * 1e6));
-    run_.reactor.run_after(kTick, [this] { send_what_is_due(); });
   }
 
   [[nodiscard]] std::uint64_t all_sent() const {
