@@ -1,6 +1,6 @@
 # Shortcuts. ./run and ./test install what they need; these want tools/deps to have run.
 .DEFAULT_GOAL := help
-.PHONY: help build bench bench-idle lint format fuzz test run clean
+.PHONY: help build bench bench-idle bench-price lint format fuzz test run clean
 SECONDS_PER_TARGET ?= 300
 
 help: ## this list
@@ -19,6 +19,11 @@ bench-idle: ## memory of a thousand idle sessions, with TLS and without
 	@tools/deps build
 	@tools/build release starling
 	@bench/idle
+
+bench-price: ## chat with stream management and archives on, and off, beside Prosody and ejabberd
+	@tools/deps test
+	@tools/build release starling
+	@bench/price
 
 lint: ## layers, headers, format, and clang-tidy on every source file
 	@tools/deps test
