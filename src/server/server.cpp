@@ -120,6 +120,8 @@ Result<std::vector<std::string>> Server::bind_all() {
   if (config_.tls.policy != TlsPolicy::off)
     if (auto done = bind(config_.listen.c2s_tls, "c2s_tls", Transport::direct_tls); !done)
       return std::unexpected(done.error());
+  if (addresses.empty())
+    return fail(Errc::unavailable, "there is no address to listen on: see listen.c2s and listen.c2s_tls");
   return addresses;
 }
 

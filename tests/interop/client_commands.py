@@ -196,6 +196,13 @@ def chat_is_there_before_it_says_anything(place):
 
 
 @test
+def what_xml_cannot_carry_is_refused(place):
+    t = tools(place)
+    done = t.run("send", "-t", JULIET, "-m", "a\x01b", jid=ROMEO)
+    ends(done, USAGE, "control character")
+
+
+@test
 def chat_of_a_file_says_goodbye_once(place):
     t = tools(place)
     juliet = place.log_in("juliet")

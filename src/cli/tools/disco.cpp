@@ -18,11 +18,12 @@ struct Options {
 };
 
 void print_info(const Json& info) {
-  for (const auto& identity : info["identities"])
-    fmt::print(
-        "identity {}/{}{}\n", one_line(identity["category"].get<std::string>()),
-        one_line(identity["type"].get<std::string>()),
-        identity["name"] == "" ? "" : fmt::format(" \"{}\"", one_line(identity["name"].get<std::string>())));
+  for (const auto& identity : info["identities"]) {
+    const auto name = identity["name"].get<std::string>();
+    fmt::print("identity {}/{}{}\n", one_line(identity["category"].get<std::string>()),
+               one_line(identity["type"].get<std::string>()),
+               name.empty() ? "" : fmt::format(" \"{}\"", one_line(name)));
+  }
   for (const auto& feature : info["features"]) fmt::print("- {}\n", one_line(feature.get<std::string>()));
 }
 

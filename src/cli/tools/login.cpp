@@ -1,5 +1,6 @@
 #include "cli/tools/login.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -92,6 +93,11 @@ std::expected<std::string, Failure> password_of(const Login& login) {
                                   : ask_password(STDIN_FILENO, what));
 }
 
+// (XML 1.0 2.2)
+bool is_unsendable(char c) {
+  return static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r';
+}
+
 }  // namespace
 
 Result<std::string> read_password_file(const std::string& path) {
@@ -142,7 +148,11 @@ CLI::App* add_tool(CLI::App& app, Context& context, const std::string& name, con
   tool->parse_complete_callback([tool] {
     for (const CLI::Option* option : tool->get_options())
       for (const std::string& text : option->results())
-        if (!is_utf8(text)) throw CLI::ValidationError(option->get_name(), "the text is not UTF-8");
+        if (!is_utf8(text))
+          throw CLI::ValidationError(option->get_name(), "the text is not UTF-8");
+        else if (std::ranges::any_of(text, is_unsendable))
+          throw CLI::ValidationError(option->get_name(),
+                                     "the text has a control character, which XML cannot carry");
   });
   return tool;
 }

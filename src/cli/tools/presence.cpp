@@ -49,6 +49,8 @@ Task<int> presence(client::Client& client, const Context& context, client::Prese
     rows.push_back({{"jid", jid}, {"show", seen.show}, {"priority", seen.priority}, {"status", seen.status}});
   if (context.json)
     print_json(rows);
+  else if (rows.empty())
+    fmt::print("nobody has shown up\n");
   else
     print_table(rows, "jid");
   co_return kDone;

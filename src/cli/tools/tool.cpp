@@ -145,11 +145,13 @@ int run_until_interrupted(const Context& context, const Login& login, const SetU
   Interrupts interrupts;  // before the client, which has a thread of its own
   client::Client client(*std::move(options), reactor);
   bool lost = false;  // a connection, and there was none since
-  const auto back = [&] {
+  client.on.session_start([&] {
+    if (std::exchange(lost, false))
+      say("starling: connected again, in a new session: what others sent meanwhile may be missing");
+  });
+  client.on.session_resumed([&] {
     if (std::exchange(lost, false)) say("starling: connected again");
-  };
-  client.on.session_start(back);
-  client.on.session_resumed(back);
+  });
   client.on.disconnected([&](const Ended& ended) {
     if (login.debug || login.verbose) return;
     lost = true;

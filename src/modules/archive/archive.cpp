@@ -31,13 +31,21 @@ constexpr std::size_t kPageBytes = 1 << 20;  // ... and bytes of stanzas
 constexpr std::size_t kMostIds = 250;
 constexpr std::size_t kCountedAtOnce = 500, kCountedAtMost = 10'000;
 
+// What machines tell each other (XEP-0323, XEP-0325) is many, and of the moment.
+bool is_of_machines(const Stanza& message) {
+  return message.child("body", ns::client) == nullptr &&
+         std::ranges::any_of(message.element().children(), [](const xml::Element& child) {
+           return child.ns().starts_with("urn:xmpp:iot:");
+         });
+}
+
 // What is worth reading later (6.1.1), unless its sender does not want it kept (XEP-0334 4.2, 4.3).
 bool worth_keeping(const Stanza& message) {
   if (message.type() != Type::normal && message.type() != Type::chat) return false;
   if (message.child("no-store", ns::hints) != nullptr ||
       message.child("no-permanent-store", ns::hints) != nullptr)
     return false;
-  return has_content(message) || message.child("store", ns::hints) != nullptr;
+  return (has_content(message) && !is_of_machines(message)) || message.child("store", ns::hints) != nullptr;
 }
 
 // A query, as its client wrote it.

@@ -325,6 +325,7 @@ TEST_P(ArchiveTest, KeepsWhatIsWorthReading) {  // 6.1; XEP-0334
   send("error", "<body>oops</body>");
   send("chat", "<body>secret</body><no-store xmlns='urn:xmpp:hints'/>");
   send("chat", "<body>secret</body><no-permanent-store xmlns='urn:xmpp:hints'/>");
+  send("normal", "<fields xmlns='urn:xmpp:iot:sensordata' seqnr='1'/>");
   EXPECT_THAT(query(juliet).bodies, IsEmpty());
   send("normal", "<body>letter</body>");
   send("chat", "<composing xmlns='http://jabber.org/protocol/chatstates'/><store xmlns='urn:xmpp:hints'/>");

@@ -203,6 +203,8 @@ void Connection::finish_resuming(std::uint64_t token, std::uint32_t h) {
   if (!management.acknowledge(h, [&](Outgoing& outgoing) { user.taken(outgoing); })) {
     if (management.restored()) {
       // The client has what the store does not know of, or misses what it cannot make again.
+      log::info("session {} is not resumed: what its client has is not what was stored when the server ended",
+                session->jid().text());
       user.closed(*session, {});
       refuse_management(Condition::item_not_found);
       release();

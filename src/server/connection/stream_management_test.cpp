@@ -540,6 +540,24 @@ TEST_P(StreamManagementTest, ASessionIsResumedAfterARestart) {
   EXPECT_THAT(next.stanzas(), IsEmpty());
 }
 
+TEST_P(StreamManagementTest, SeveralSessionsThatAcknowledgedTheSameMessageAreResumedAfterARestart) {
+  TestClient& balcony = available("juliet@localhost/balcony");
+  TestClient& garden = available("juliet@localhost/garden");
+  const std::string first = enable(balcony), second = enable(garden);
+  romeo.send(message("juliet@localhost", "one"));
+  for (TestClient* client : {&balcony, &garden}) {
+    EXPECT_THAT(client->stanzas(), Contains(has_body("one")));
+    client->send(ack(1));
+  }
+  host.advance(seconds(1));
+  host.restart();
+  for (const auto& id : {first, second}) {
+    TestClient& again = authenticated("juliet");
+    again.send(resume(id, 1));
+    EXPECT_THAT(again.stanzas(), Contains(StartsWith("<resumed")));
+  }
+}
+
 TEST_P(StreamManagementTest, TwoRestartsInARow) {
   TestClient& juliet = available("juliet@localhost/balcony");
   const std::string id = enable(juliet);

@@ -68,7 +68,15 @@ class Management {
   // The stanza that was sent last cannot be made again from the store.
   void lose() { lossy_ = sent(); }
   // It is a message that other sessions were sent as well, and the store cannot tell who has it.
-  void share() { shared_ = sent(); }
+  void share() {
+    shared_ = sent();
+    shares_ = true;
+  }
+  // True once the client has acknowledged those that are shared: the store knows it as one that may not be
+  // resumed.
+  [[nodiscard]] bool take_shared() {
+    return shares_ && !is_after(shared_, acknowledged_) && std::exchange(shares_, false);
+  }
   // The client must have this one for the session to be resumed after a restart. Beyond sent(): it may not
   // be.
   [[nodiscard]] std::uint32_t lossy() const {
@@ -112,6 +120,7 @@ class Management {
   std::deque<Sent> queue_;
   std::size_t bytes_ = 0;
   std::uint32_t lossy_ = 0, shared_ = 0;
+  bool shares_ = false;
   std::vector<Outgoing> earlier_;  // of a restored session: what its client has if it may be resumed
   bool restored_ = false;
   std::uint32_t restored_sent_ = 0;

@@ -72,6 +72,8 @@ void UserSession::send_counted(std::string_view xml, bool lossy) {
 
 void UserSession::acknowledged() {
   catching_up_ = false;
+  if (management_ && management_->resumable() && management_->take_shared())
+    user_.shard().note_sent(management_->token(), false);
   if (when_acknowledged_) user_.shard().loop().post(std::exchange(when_acknowledged_, {}));
 }
 
