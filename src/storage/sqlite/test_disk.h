@@ -5,6 +5,7 @@
 // is what a killed process leaves), or any sectors of it. A write that is cut short leaves the bytes around
 // it alone (SQLITE_IOCAP_POWERSAFE_OVERWRITE, as SQLite assumes). A sync that failed writes any of it too,
 // and what it did not write no later sync will, unless it is written again: as Linux does. Any thread.
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -55,16 +56,31 @@ class TestDisk {
     std::lock_guard lock(mutex_);
     failures_ = count;
   }
+  // The next `count` writes end in the middle, with an error.
+  void fail_writes(int count) {
+    std::lock_guard lock(mutex_);
+    bad_writes_ = count;
+  }
+  // As long as it is full no file can grow.
+  void fill(bool full) {
+    std::lock_guard lock(mutex_);
+    full_ = full;
+  }
   // How many operations there were.
   std::size_t position() {
     std::lock_guard lock(mutex_);
     return recording_.size();
   }
-  // Until the database itself, not its log, is synced from now on. False if it is not within a minute.
+  // Until all that was written to the log is on the disk; in the database, on the disk; until all has failed
+  // that was to fail. False if it has not come to that within a minute.
+  bool wait_for_sync() {
+    return wait([this] { return log_synced_ > log_written_; });
+  }
   bool wait_for_checkpoint() {
-    std::unique_lock lock(mutex_);
-    const int before = checkpoints_;
-    return synced_.wait_for(lock, std::chrono::minutes(1), [&] { return checkpoints_ != before; });
+    return wait([this] { return database_synced_ > log_written_; });
+  }
+  bool wait_for_failures() {
+    return wait([this] { return failures_ == 0 && bad_writes_ == 0; });
   }
   Recording recording() {
     std::lock_guard lock(mutex_);
@@ -88,7 +104,16 @@ class TestDisk {
 
   static TestDisk& of(sqlite3_vfs* vfs) { return *static_cast<TestDisk*>(vfs->pAppData); }
 
-  void note(Operation operation) { recording_.push_back(std::move(operation)); }
+  void note(Operation operation) {
+    recording_.push_back(std::move(operation));
+    happened_.notify_all();
+  }
+
+  template <class Condition>
+  bool wait(Condition condition) {
+    std::unique_lock lock(mutex_);
+    return happened_.wait_for(lock, std::chrono::minutes(1), condition);
+  }
 
   static int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* opened, int flags, int* given) {
     auto& disk = of(vfs);
@@ -124,15 +149,32 @@ class TestDisk {
 
   static int write(sqlite3_file* opened, const void* bytes, int size, sqlite3_int64 at) {
     auto& file = File::of(opened);
-    std::lock_guard lock(file.disk->mutex_);
-    const int code = file.real()->pMethods->xWrite(file.real(), bytes, size, at);
-    if (code == SQLITE_OK && !file.temporary)
-      file.disk->note(
-          {.kind = Kind::write,
-           .file = file.number,
-           .at = at,
-           .bytes = std::string(static_cast<const char*>(bytes), static_cast<std::size_t>(size))});
-    return code;
+    if (file.temporary) return file.real()->pMethods->xWrite(file.real(), bytes, size, at);
+    auto& disk = *file.disk;
+    std::lock_guard lock(disk.mutex_);
+    const auto [answer, written] = disk.outcome(file, size, at);
+    if (written == 0) return answer;
+    const int code = file.real()->pMethods->xWrite(file.real(), bytes, written, at);
+    if (code != SQLITE_OK) return code;
+    if (!file.database) disk.log_written_ = disk.recording_.size();
+    disk.note({.kind = Kind::write,
+               .file = file.number,
+               .at = at,
+               .bytes = std::string(static_cast<const char*>(bytes), static_cast<std::size_t>(written))});
+    return answer;
+  }
+
+  // Of a write: what SQLite is told, and how much of it happens.
+  std::pair<int, int> outcome(File& file, int size, sqlite3_int64 at) {
+    if (bad_writes_ > 0) {
+      --bad_writes_;
+      happened_.notify_all();
+      return {SQLITE_IOERR_WRITE, size / 2};
+    }
+    sqlite3_int64 end = 0;
+    file.real()->pMethods->xFileSize(file.real(), &end);
+    if (!full_ || at + size <= end) return {SQLITE_OK, size};
+    return {SQLITE_FULL, static_cast<int>(std::max(end - at, sqlite3_int64{0}))};
   }
 
   static int truncate(sqlite3_file* opened, sqlite3_int64 size) {
@@ -154,11 +196,8 @@ class TestDisk {
       disk.note({.kind = Kind::failed_sync, .file = file.number});
       return SQLITE_IOERR_FSYNC;
     }
+    (file.database ? disk.database_synced_ : disk.log_synced_) = disk.recording_.size();
     disk.note({.kind = Kind::sync, .file = file.number, .directory = std::exchange(file.new_name, false)});
-    if (file.database) {
-      ++disk.checkpoints_;
-      disk.synced_.notify_all();
-    }
     return SQLITE_OK;
   }
 
@@ -174,12 +213,14 @@ class TestDisk {
   sqlite3_vfs* real_;
   sqlite3_vfs vfs_;
   std::mutex mutex_;
-  std::condition_variable synced_;
+  std::condition_variable happened_;
   Recording recording_;
   std::map<std::string, std::size_t> files_;  // those that are there, by name
   std::size_t next_ = 0;
   int failures_ = 0;
-  int checkpoints_ = 0;
+  int bad_writes_ = 0;
+  bool full_ = false;
+  std::size_t log_written_ = 0, log_synced_ = 0, database_synced_ = 0;  // at which operation, the last time
 };
 
 inline const sqlite3_io_methods TestDisk::kMethods{
