@@ -46,8 +46,10 @@ class MessageIds {
   // --- the store's part ---
   // Ids go on behind `last`.
   void begin(std::uint64_t last) { next_ = last + 1; }
-  // Ids up to and including `last` may be taken: after a restart they would not be given again.
+  // Ids up to and including `last` may be taken: after a restart, or whatever else the store survives, they
+  // would not be given again.
   void reserve(std::uint64_t last) { reserved_ = last; }
+  [[nodiscard]] std::uint64_t reserved() const { return reserved_; }
   [[nodiscard]] std::uint64_t next() const { return next_; }
 
  private:

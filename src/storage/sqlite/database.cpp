@@ -125,6 +125,11 @@ Result<void> Database::prepare_all(std::initializer_list<std::pair<Statement*, c
 
 bool Database::in_transaction() const { return sqlite3_get_autocommit(database_) == 0; }
 
+bool Database::write_failed() const {
+  const int code = sqlite3_extended_errcode(database_);
+  return code == SQLITE_FULL || code == SQLITE_IOERR_WRITE;
+}
+
 Result<std::int64_t> Database::integer(std::string_view sql) {
   auto statement = prepare(sql);
   if (!statement) return std::unexpected(std::move(statement.error()));

@@ -80,6 +80,8 @@ class Database {
   [[nodiscard]] const std::string& file() const { return file_; }
 
   [[nodiscard]] bool in_transaction() const;
+  // The last call failed because bytes could not be written, as on a full disk; not because of a sync.
+  [[nodiscard]] bool write_failed() const;
 
   Result<void> execute(const std::string& sql);
   Result<Statement> prepare(std::string_view sql);

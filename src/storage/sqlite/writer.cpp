@@ -21,11 +21,6 @@ constexpr std::size_t kMaxQueuedBytes = std::size_t{64} << 20;
 // for fifty.
 constexpr milliseconds kGather{2};
 constexpr std::size_t kEnough = 64;  // batches that need no more company
-// The log is moved into the database when nobody has written for a moment, or at this length at the latest.
-constexpr milliseconds kIdle{200};
-constexpr int kMaxLogPages = 8192;
-// And this often, when nothing else brings it to the disk.
-constexpr milliseconds kUnsynced{1000};
 // What runs behind does so with every group, and this often when there are none.
 constexpr milliseconds kBehind{1};
 constexpr std::uint64_t kRepeatsDroppedAtOnce = 4096;
@@ -48,11 +43,6 @@ PRAGMA cache_size=-1024;
 )sql";
 // A limit that fills by use.
 constexpr const char* kWorkingCache = "PRAGMA cache_size=-65536";
-
-int note_log_pages(void* pages, sqlite3* /*database*/, const char* /*name*/, int in_log) {
-  *static_cast<int*>(pages) = in_log;
-  return SQLITE_OK;
-}
 
 std::size_t size_of(const Batch& batch) {
   std::size_t size = sizeof(Write) * batch.size();
@@ -77,9 +67,10 @@ Result<void> Writer::open(const std::string& file, std::span<const char* const> 
   if (auto done = database_.execute(sync); !done) return done;
   if (auto done = migrate(database_, steps, *version); !done) return done;
   if (auto done = prepare(); !done) return done;
+  log_.open(database_, durability);
   if (auto done = fill_tails(); !done) return done;
   if (auto done = database_.execute(kWorkingCache); !done) return done;
-  sqlite3_wal_hook(database_.raw(), note_log_pages, &log_pages_);
+  checkpoint();
   thread_ = std::thread([this] { run(); });
   return {};
 }
@@ -130,7 +121,6 @@ Result<void> Writer::fill_tails() {
   reserved_ = static_cast<std::uint64_t>(*reserved);
   ids_.begin(reserved_);
   if (auto done = reserve_ids(); !done) return done;
-  ids_.reserve(reserved_);
 
   if (auto done = messages_.open(database_); !done) return done;
   if (auto done = index_.open(database_); !done) return done;
@@ -197,6 +187,7 @@ void Writer::close() {
   sessions_ = {};
   messages_ = {};
   index_.close();
+  log_.close();
   database_.close();
 }
 
@@ -204,12 +195,10 @@ Writer::Group Writer::next_group() {
   std::unique_lock lock(mutex_);
   waiting_ = true;
   const auto something = [this] { return !queue_.empty() || closing_; };
-  if (index_.busy() && !in_doubt_) {
-    wake_.wait_for(lock, kBehind, something);
-  } else if (log_pages_ == 0 && !in_doubt_) {
-    wake_.wait(lock, something);
+  if (index_.busy() || log_.has_work() || in_doubt_) {
+    wake_.wait_for(lock, index_.busy() && !failing_ ? kBehind : Checkpointer::kIdle, something);
   } else {
-    wake_.wait_for(lock, kIdle, something);
+    wake_.wait(lock, something);
   }
   if (crowded_ && !queue_.empty())
     wake_.wait_for(lock, kGather, [this] { return queue_.size() >= kEnough || closing_; });
@@ -222,21 +211,20 @@ void Writer::run() {
   pthread_setname_np(pthread_self(), "store-writer");
   for (;;) {
     Group group = next_group();
+    crowded_ = group.size() > 1;
     if (!group.empty()) {
-      crowded_ = group.size() > 1;
       write_group(group);
       answer(std::move(group));
-      if (log_pages_ >= kMaxLogPages || is_overdue()) checkpoint();
-      continue;
+    } else {
+      {
+        std::lock_guard lock(mutex_);
+        if (closing_ && queue_.empty()) break;
+      }
+      tidy();
     }
-    crowded_ = false;
-    {
-      std::lock_guard lock(mutex_);
-      if (closing_ && queue_.empty()) break;
-    }
-    tidy();
+    if (log_.is_due(failing_ || reserved_ > ids_.reserved())) checkpoint();
   }
-  if (log_pages_ != 0) checkpoint();
+  if (log_.has_work()) checkpoint();
 }
 
 // All that fails by itself is checked before anything is written, so a group needs no savepoints: when a
@@ -249,15 +237,18 @@ void Writer::write_group(Group& group) {
   repeats_added_ = 0;
 
   auto written = withdraw();  // what an earlier group may have left
+  const bool tried = written.has_value();
   const auto reserved = reserved_;
-  if (written) written = write_all(group);
+  if (tried) written = write_all(group);
   if (!written) {
     log::error("storage: {} writes failed: {}", group.size(), written.error().message);
+    failing_ = true;
     undo();
     reserved_ = reserved;
-    if (auto gone = withdraw(); !gone)
-      log::error("storage: until the disk works again it may have them all the same: {}",
-                 gone.error().message);
+    if (tried)
+      if (auto gone = withdraw(); !gone)
+        log::error("storage: until the disk works again it may have them all the same: {}",
+                   gone.error().message);
     for (auto& request : group) request.result = std::unexpected(written.error());
     return;
   }
@@ -265,8 +256,12 @@ void Writer::write_group(Group& group) {
   for (const auto& change : changes_) tails_.apply(change);
   index_.committed();
   messages_.committed();
-  ids_.reserve(reserved_);
   settle_taken();
+  // An id that only this group has reserved is not answered before that is on the disk.
+  if (durability_ == Durability::disk)
+    ids_.reserve(reserved_);
+  else if (ids_.next() > ids_.reserved() + 1)
+    checkpoint();
 }
 
 // After the index has them: until then readers are not to go past them.
@@ -299,19 +294,24 @@ Result<void> Writer::withdraw() {
   const auto another = reserved_ + 1;  // SQLite does not write what does not change
   auto done = sql_.begin.run();
   if (done) done = sql_.reserve_ids.bind(1, static_cast<std::int64_t>(another)).run();
-  if (done) done = sql_.commit.run();
+  if (done) done = run_commit();
   if (!done) {
     rollback();
     return done;
   }
-  in_doubt_ = false;
   reserved_ = another;
   return {};
 }
 
+// What could not be written is not in the log: the frame that ends a commit is its last.
 Result<void> Writer::run_commit() {
   auto done = sql_.commit.run();
-  in_doubt_ = !done;
+  if (done) {
+    in_doubt_ = false;
+    works_again(failing_);
+  } else if (!database_.write_failed()) {
+    in_doubt_ = true;
+  }
   return done;
 }
 
@@ -328,10 +328,22 @@ Result<void> Writer::write_all(Group& group) {
 }
 
 // When there is no group to go along with.
-Result<void> Writer::step_behind() {
+Result<void> Writer::write_behind() {
   if (auto done = sql_.begin.run(); !done) return done;
   if (auto done = index_.step(); !done) return done;
-  return sql_.commit.run();
+  return run_commit();
+}
+
+bool Writer::step_behind() {
+  repeats_added_ = 0;
+  if (auto done = write_behind(); !done) {
+    if (!std::exchange(failing_, true)) log::error("storage: {}", done.error().message);
+    undo();
+    return false;
+  }
+  index_.committed();
+  messages_.committed();
+  return true;
 }
 
 Result<void> Writer::write_batch(Request& request) {
@@ -506,7 +518,8 @@ Result<void> Writer::drop_repeats() {
 }
 
 // Ids are reserved by the thousands: a mark that is written now and then is all it takes for none to be given
-// twice, even when the rows that had them are gone, or were never written.
+// twice, even when the rows that had them are gone, or were never written. They may be taken once the mark is
+// on the disk; until then there are as many left.
 Result<void> Writer::reserve_ids() {
   const std::uint64_t wanted = ids_.next() + kReserveIds;
   if (wanted < reserved_ + kReserveIds / 2) return {};
@@ -541,47 +554,36 @@ void Writer::answer(Group group) {
   for (auto& [loop, requests] : loops) loop->post(Answers{std::move(requests)});
 }
 
-bool Writer::is_overdue() const {
-  return durability_ == Durability::process && std::chrono::steady_clock::now() - checkpointed_ >= kUnsynced;
+// Said once: both may have failed.
+void Writer::works_again(bool& failing) {
+  if (std::exchange(failing, false) && !failing_ && !stuck_) log::info("storage: the disk works again");
 }
 
+// That it fails is said once too, since it is tried again and again.
 void Writer::checkpoint() {
-  checkpointed_ = std::chrono::steady_clock::now();
-  int in_log = 0;
-  int moved = 0;
-  const int code =
-      sqlite3_wal_checkpoint_v2(database_.raw(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
-  if (code != SQLITE_OK && code != SQLITE_BUSY)
-    log::error("storage: {}", database_.error(code).error().message);
-  // What a reader still holds back is moved the next time; the count starts anew, lest every group tried
-  // again.
-  log_pages_ = 0;
+  if (auto done = log_.run(); !done) {
+    if (!std::exchange(stuck_, true)) log::error("storage: {}", done.error().message);
+    return;
+  }
+  works_again(stuck_);
+  ids_.reserve(reserved_);
 }
 
-// When nobody writes: the log goes into the database, and pages that have become free go back to the disk,
-// some at a time.
-void Writer::tidy() {
-  if (in_doubt_) {
-    if (withdraw()) log::info("storage: the disk works again");
-    return;
-  }
-  if (index_.busy()) {
-    repeats_added_ = 0;
-    if (auto done = step_behind(); done) {
-      index_.committed();
-      messages_.committed();
-    } else {
-      log::error("storage: {}", done.error().message);
-      undo();
-    }
-    return;
-  }
-  if (log_pages_ == 0) return;
-  checkpoint();
+// Pages that have become free go back to the disk, some at a time.
+void Writer::vacuum() {
   const auto free = database_.integer("PRAGMA freelist_count");
   if (free && *free > kFreePagesKept)
     if (auto done = database_.execute("PRAGMA incremental_vacuum(500)"); !done)
       log::error("storage: {}", done.error().message);
+}
+
+// When nobody writes. A log that cannot grow, on a full disk, is begun anew once it is in the database. What
+// is in doubt there does no harm: a checkpoint goes as far as this connection does, which is in front of it.
+void Writer::tidy() {
+  const bool written = in_doubt_ ? withdraw().has_value() : index_.busy() && step_behind();
+  if (written || !log_.has_work()) return;
+  checkpoint();
+  if (!log_.has_work() && !failing_) vacuum();
 }
 
 }  // namespace starling::storage::sqlite

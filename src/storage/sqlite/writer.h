@@ -2,7 +2,6 @@
 // The one thread that writes. It takes all batches that wait, runs them in one transaction, commits once, and
 // answers with one post a loop. While it waits for the disk the next group gathers.
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <span>
@@ -12,6 +11,7 @@
 
 #include "storage/repeat_window.h"
 #include "storage/sqlite/archive_index.h"
+#include "storage/sqlite/checkpointer.h"
 #include "storage/sqlite/database.h"
 #include "storage/sqlite/session_table.h"
 #include "storage/sqlite/tail_index.h"
@@ -87,7 +87,8 @@ class Writer {
   Result<void> write(const Expire& expire, Committed& committed);
   Result<void> fill_repeats();
   Result<void> drop_repeats();
-  Result<void> step_behind();
+  Result<void> write_behind();
+  bool step_behind();
   void rollback();
   void undo();
   Result<void> run_commit();
@@ -98,12 +99,14 @@ class Writer {
   void index_new_appends();
   void settle_taken();
   static void answer(Group group);
-  [[nodiscard]] bool is_overdue() const;
+  void works_again(bool& failing);
   void checkpoint();
+  void vacuum();
   void tidy();
 
   TailIndex& tails_;
   Database database_;
+  Checkpointer log_;
   Statements sql_;
   SessionTable sessions_;
   MessageTable messages_;
@@ -114,11 +117,11 @@ class Writer {
   MessageIds& ids_;
   MessageIds::Taker own_ids_;
   Durability durability_ = Durability::disk;
-  std::chrono::steady_clock::time_point checkpointed_;
   std::vector<std::uint64_t> taken_ids_;  // for this group
   std::uint64_t reserved_ = 0;            // as it is in the database: ids up to it may have been given
-  int log_pages_ = 0;                     // in the write-ahead log and not yet in the database
   bool in_doubt_ = false;                 // a group that failed could be in the log as if it had not
+  bool failing_ = false;                  // the last thing that was to be written was not
+  bool stuck_ = false;                    // the last checkpoint failed
   bool crowded_ = false;                  // the last group had more than one batch
   std::vector<TailChange> changes_;       // of this group, for the index once it is committed
   std::vector<std::uint64_t> gone_ids_;   // messages that leave their tails with this group
