@@ -17,8 +17,10 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import peers
+import xmpp
 
 SECONDS = 15
+DISCO = "http://jabber.org/protocol/disco#info"
 # Requests that Profanity makes at login and that must not fail; it also tries carbons and blocking.
 KNOWN = "jabber:iq:roster|jabber:iq:private|urn:xmpp:ping|protocol/disco|vcard-temp|jabber:iq:version"
 
@@ -147,6 +149,8 @@ def converse(romeo, juliet, server, check):
     romeo.type("/bookmark add council@rooms.example nick R autojoin off")
     check("bookmarks are kept", romeo.asks("/bookmark list", r"council@rooms\.example"))
 
+    check("its caps are the hash of its features", verified_caps(server, "juliet", f"{romeo.jid}/{romeo.name}"))
+
     juliet.type("/quit")
     check("going offline is seen", romeo.polls("/who offline", f"{juliet.jid} is offline"))
     log = romeo.log.read_text(errors="replace")
@@ -155,6 +159,24 @@ def converse(romeo, juliet, server, check):
     errors = [asked[i] for i in failed if i in asked and re.search(KNOWN, asked[i])]
     check("no error for what the server must know" + "".join("\n    " + e for e in errors), not errors)
     romeo.type("/quit")
+
+
+def verified_caps(server, user, whose):
+    """Whether what they hash is what that client says of itself (XEP-0115 5.4), as another client sees it."""
+    deadline = time.monotonic() + SECONDS
+    c = server.connect("observer")
+    c.log_in(user, peers.password_of(user), peers.DOMAIN, deadline)
+    c.bind("observer", deadline)
+    c.send("<presence><priority>-1</priority></presence>")
+    while (presence := c.expect("stanza", deadline)).get("from") != whose:
+        pass
+    caps = presence.find("http://jabber.org/protocol/caps", "c")
+    c.send(f"<iq type='get' id='caps' to='{whose}'><query xmlns='{DISCO}' "
+           f"node='{caps.get('node')}#{caps.get('ver')}'/></iq>")
+    while (answer := c.expect("stanza", deadline)).get("id") != "caps":
+        pass
+    c.close()
+    return xmpp.caps_hash(answer.find(DISCO, "query")) == caps.get("ver")
 
 
 def main():

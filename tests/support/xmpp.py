@@ -391,6 +391,20 @@ class Scram:
         return hmac.new(key, data, self.hash).digest()
 
 
+def caps_hash(query):
+    """What the answer to disco#info amounts to (XEP-0115 5.1)."""
+    text = "".join(sorted("/".join([i.get("category"), i.get("type"), i.get(f"{{{NS_XML}}}lang", ""),
+                                    i.get("name", "")]) + "<" for i in query.elements() if i.name == "identity"))
+    text += "".join(sorted(f.get("var") + "<" for f in query.elements() if f.name == "feature"))
+    forms = []
+    for form in (x for x in query.elements() if x.ns == "jabber:x:data"):
+        fields = {f.get("var"): sorted(v.text() for v in f.elements())
+                  for f in form.elements() if f.name == "field"}
+        kind = fields.pop("FORM_TYPE")[0]
+        forms.append(kind + "<" + "".join(f"{k}<" + "".join(v + "<" for v in fields[k]) for k in sorted(fields)))
+    return b64(hashlib.sha1((text + "".join(sorted(forms))).encode()).digest())
+
+
 def b64(data):
     return base64.b64encode(data).decode()
 
