@@ -154,13 +154,19 @@ class Reader {
           outer != nullptr && outer->begin.line == name.source().begin.line && !table.is_inline();
       const auto& begin = continues ? *outer : name.source();
       const auto key = find_config_key(full);
-      if (key)
-        from_toml(**key, node);
-      else if (const auto* inner = node.as_table())
+      const auto* inner = node.as_table();
+      if (inner != nullptr && (!key || begins_others(full)))  // [storage], with its durability
         walk(*inner, full + '.', &begin);
+      else if (key)
+        from_toml(**key, node);
       else
         add(Severity::error, position(begin), key.error().message);
     }
+  }
+
+  static bool begins_others(const std::string& name) {
+    return std::ranges::any_of(config_keys(),
+                               [&](const ConfigKey& key) { return key.name.starts_with(name + '.'); });
   }
 
   void from_toml(const ConfigKey& key, const toml::node& node) {

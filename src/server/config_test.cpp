@@ -120,6 +120,15 @@ TEST_F(ConfigTest, TablesDottedKeysAndQuotedKeysAreTheSame) {
   EXPECT_EQ(read.config.listen.c2s.size(), 2U);
 }
 
+TEST_F(ConfigTest, ATableOfWhatBeginsWithAKeySetsTheOthers) {
+  const auto read = read_file("[storage]\ndurability = \"process\"\n[registration]\nfields = [\"email\"]\n");
+  ASSERT_TRUE(read.ok()) << read.findings.front().text();
+  EXPECT_EQ(read.config.store.durability, storage::Durability::process);
+  EXPECT_THAT(read.config.registration.fields, ElementsAre("email"));
+  EXPECT_THAT(finding("[storage]\ndurabilty = \"disk\"\n"), HasSubstr("did you mean 'storage.durability'?"));
+  EXPECT_EQ(finding("[threads]\nx = 1\n"), at("1:1") + "threads: expected a number, found a table");
+}
+
 TEST_F(ConfigTest, ErrorsSayLineColumnExpectedAndMeant) {
   EXPECT_EQ(finding("\ntls.polcy = \"required\"\n"),
             at("2:1") + "there is no key 'tls.polcy'; did you mean 'tls.policy'?");

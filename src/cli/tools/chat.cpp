@@ -37,7 +37,10 @@ class Chat final : private net::Reactor::Watcher {
     client.use<client::Ping>();
     client.use<client::Receipts>();
     client.on.session_start([this] { start(); });
-    client.on.session_resumed([this] { go_on(); });
+    client.on.session_resumed([this] {
+      told_ = false;
+      go_on();
+    });
     client.on.message([this](const Stanza& message) { arrived(message); });
     client.on.undelivered([this](const Stanza& message) { lost(message); });
     client.on.presence_available([this](const Stanza& presence) { announce(presence, true); });
@@ -49,7 +52,7 @@ class Chat final : private net::Reactor::Watcher {
 
  private:
   void start() {
-    ready_ = false;
+    ready_ = told_ = false;
     client_.use<client::Roster>().get().then([this](const auto&) {
       if (!client_.send(client::Presence{})) return;
       ready_ = true;
@@ -138,7 +141,7 @@ class Chat final : private net::Reactor::Watcher {
     auto message = conversations_.message_to(contact_, text);
     message.extra += states_.active_for(message.to);
     const bool taken = !client_.send(message).empty();  // at once, or when the session is resumed
-    if (client_.state() != client::State::online)
+    if (client_.state() != client::State::online && !std::exchange(told_, true))
       say("there is no connection; it is sent when there is one again");
     if (!taken) {
       unsent_.push_back(text);
@@ -182,6 +185,7 @@ class Chat final : private net::Reactor::Watcher {
   std::string input_;  // less than a line
   std::vector<std::string> history_, unsent_;
   bool ready_ = false;  // our presence is out: what we say cannot overtake it
+  bool told_ = false;   // in this outage
   bool reading_ = false, ended_ = false;
   std::optional<Running<void>> leaving_;
 };

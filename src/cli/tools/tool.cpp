@@ -15,7 +15,10 @@ namespace {
 
 using client::Ended;
 
-int exit_of(Ended::Why why, bool was_online) {
+// How far a client has come.
+enum class Reached : std::uint8_t { nothing, server, session };
+
+int exit_of(Ended::Why why, Reached reached) {
   switch (why) {
     case Ended::Why::closed:
       return kDone;
@@ -24,7 +27,7 @@ int exit_of(Ended::Why why, bool was_online) {
     case Ended::Why::timed_out:
       return kTimedOut;
     case Ended::Why::refused:
-      return was_online ? kRefused : kCouldNotConnect;
+      return reached == Reached::session ? kRefused : kCouldNotConnect;
     case Ended::Why::could_not_connect:
     case Ended::Why::untrusted:
     case Ended::Why::lost:
@@ -33,15 +36,21 @@ int exit_of(Ended::Why why, bool was_online) {
   return kCouldNotConnect;
 }
 
+void note(client::Client& client, Reached& reached) {
+  client.on.connected([&reached] { reached = std::max(reached, Reached::server); });
+  client.on.session_start([&reached] { reached = Reached::session; });
+}
+
 // What to try next, where that is not in the text already.
-std::string advice(const Ended& ended, const Login& login) {
+std::string advice(const Ended& ended, const Login& login, Reached reached) {
   if (ended.condition == StreamCondition::conflict)
     return " (who logs in with the same address takes it over: each needs a RESOURCE of its own, sensors a "
            "--node)";
   switch (ended.why) {
     case Ended::Why::could_not_connect:
-      return login.connect.empty() ? " (to go past DNS: --connect HOST:PORT; to see every step: -d)"
-                                   : " (to see every step: -d)";
+      return login.connect.empty() && reached == Reached::nothing
+                 ? " (to go past DNS: --connect HOST:PORT; to see every step: -d)"
+                 : " (to see every step: -d)";
     case Ended::Why::not_authorized:
       return fmt::format(" (logging in as {})", login.jid);
     default:
@@ -49,12 +58,12 @@ std::string advice(const Ended& ended, const Login& login) {
   }
 }
 
-int print_end(const Context& context, const Login& login, const Ended& ended, bool was_online) {
-  const int exit = exit_of(ended.why, was_online);
+int print_end(const Context& context, const Login& login, const Ended& ended, Reached reached) {
+  const int exit = exit_of(ended.why, reached);
   const Errc code = exit == kTimedOut        ? Errc::limit
                     : exit == kNotAuthorized ? Errc::invalid
                                              : Errc::unavailable;
-  if (exit != kDone) print_error(context, {code, one_line(ended.text) + advice(ended, login)});
+  if (exit != kDone) print_error(context, {code, one_line(ended.text) + advice(ended, login, reached)});
   return exit;
 }
 
@@ -91,11 +100,9 @@ int run_once(const Context& context, const Login& login, Work work, const Use& u
     client.close();
   };
   std::optional<Running<void>> working;
-  bool was_online = false;
-  client.on.session_start([&] {
-    was_online = true;
-    working.emplace(start(carry_out()));
-  });
+  auto reached = Reached::nothing;
+  note(client, reached);
+  client.on.session_start([&] { working.emplace(start(carry_out())); });
   interrupts.watch(reactor, [&] {
     interrupted = true;
     client.close();
@@ -116,7 +123,7 @@ int run_once(const Context& context, const Login& login, Work work, const Use& u
                 {Errc::limit, fmt::format("not done within {} s; --timeout gives it longer", login.timeout)});
     return kTimedOut;
   }
-  if (ended.why != Ended::Why::closed) return print_end(context, login, ended, was_online);
+  if (ended.why != Ended::Why::closed) return print_end(context, login, ended, reached);
   return exit.value_or(kFailed);
 }
 
@@ -160,8 +167,8 @@ int run_until_interrupted(const Context& context, const Login& login, const SetU
       if (!client.ended()) say(fmt::format("starling: {}; trying again", one_line(text)));
     });
   });
-  bool was_online = false;
-  client.on.session_start([&] { was_online = true; });
+  auto reached = Reached::nothing;
+  note(client, reached);
   const auto kept = set_up(client);
   bool interrupted = false;
   interrupts.watch(reactor, [&] {
@@ -169,7 +176,7 @@ int run_until_interrupted(const Context& context, const Login& login, const SetU
     client.close();
   });
   const Ended ended = client.run();
-  return interrupted ? int{kDone} : print_end(context, login, ended, was_online);
+  return interrupted ? int{kDone} : print_end(context, login, ended, reached);
 }
 
 std::string explained(const client::RequestError& error, const Jid& peer) {
