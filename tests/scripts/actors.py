@@ -393,6 +393,12 @@ class Play:
                 clients[sender].send(f"<presence to='{user}@{domain}' type='{kind}'/>")
                 self.take(clients[receiver], lambda e: e.name == "presence" and e.get("type") == kind, kind,
                           clients.values())
+        # What says that they are gone has arrived everywhere when what is sent after it is answered there.
+        for name, c in clients.items():
+            c.send("<presence type='unavailable'/>")
+            for user, domain in (self.accounts[other] for other in clients if other != name):
+                c.send(f"<iq type='get' id='gone' to='{user}@{domain}'><vCard xmlns='vcard-temp'/></iq>")
+                self.take(c, lambda e: e.name == "iq" and e.get("id") == "gone", "answer about a vCard", [c])
         for c in clients.values():
             c.send("</stream:stream>")
             while c.next_event(self.deadline(), clients.values())[0] != "eof":
