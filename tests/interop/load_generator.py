@@ -3,9 +3,11 @@
 
   load_generator.py [--binary PATH] [--server prosody|ejabberd|...]
 """
-import argparse
+import contextlib
 import json
-import signal
+import os
+import pty
+import select
 import subprocess
 import sys
 import time
@@ -13,8 +15,8 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+import cases
 import peers
-import xmpp
 
 DONE, FAILED, USAGE = 0, 1, 2
 SECONDS = 60
@@ -37,7 +39,32 @@ class Bench:
         return json.loads(done.stdout)
 
     def start(self, *arguments):
-        return subprocess.Popen(self.command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return Running(self.command(*arguments))
+
+
+class Running:
+    """In the background, with a terminal for its progress."""
+
+    def __init__(self, command):
+        self.screen, terminal = pty.openpty()
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=terminal, text=True)
+        os.close(terminal)
+        self.seen = ""
+
+    def shows(self, words):
+        deadline = time.monotonic() + SECONDS
+        while words not in self.seen:
+            assert select.select([self.screen], [], [], max(0, deadline - time.monotonic()))[0], self.seen
+            self.seen += os.read(self.screen, 4096).decode()
+
+    def ends(self):
+        """Its exit code, what it said, and what was on its screen."""
+        out, _ = self.process.communicate(timeout=SECONDS)
+        with contextlib.suppress(OSError):  # that nobody has the other end any more
+            while data := os.read(self.screen, 4096):
+                self.seen += data.decode()
+        os.close(self.screen)
+        return self.process.returncode, out, self.seen
 
 
 def accounts_are_made_once(bench):
@@ -73,30 +100,30 @@ def what_was_not_sent_by_the_partner_is_noticed(bench):
     deadline = time.monotonic() + SECONDS
     stranger.log_in("u21", peers.password_of("u21"), peers.DOMAIN, deadline)
     stranger.bind("x", deadline)
-    running = bench.start("chat", 2, "--seconds", 3, "--warm-up", 0.1)
-    while running.poll() is None:
-        stranger.send("<message to='u1@localhost/bench' type='chat'><body>0 0 0 x</body></message>")
-        time.sleep(0.1)  # until it is there, and then again
-    out, err = running.communicate()
+    running = bench.start("chat", 2, "--seconds", 1, "--warm-up", 0.1)
+    running.shows("measuring: ")
+    stranger.send("<message to='u1@localhost/bench' type='chat'><body>0 0 0 x</body></message>")
+    code, out, seen = running.ends()
     stranger.close()
     told = json.loads(out)
-    assert running.returncode == FAILED and not told["ok"] and told["wrong"] > 0 and not told["lost"], (told, err)
+    assert code == FAILED and not told["ok"] and told["wrong"] == 1 and not told["lost"], (told, seen)
 
 
 def mistakes_and_losses_are_told(bench):
     for exit, words, *arguments in ((USAGE, "even", "chat", 3), (FAILED, "no process 999999999", "iq", 1, *WINDOW,
                                                                  "--server-pid", 999999999),
-                                    (FAILED, "u500", "chat", 2, "--first", 5000)):
+                                    (FAILED, "u500", "chat", 2, "--first", 5000),
+                                    (USAGE, "no domain", "iq", 1, "--domain", "a@b")):
         done = bench.run(*arguments)
         assert done.returncode == exit and words in done.stderr + done.stdout, done
 
 
 def a_server_that_goes_away_ends_it(bench):
     running = bench.start("chat", 4, "--seconds", 30)
-    time.sleep(1)  # it may be anywhere
+    running.shows("measuring: ")
     bench.server.kill()
-    out, err = running.communicate(timeout=SECONDS)
-    assert running.returncode == FAILED and "u" in out + err, (out, err)
+    code, out, seen = running.ends()
+    assert code == FAILED and "error" in json.loads(out), (out, seen)
 
 
 TESTS = [accounts_are_made_once, a_chat_counts_messages_and_cpu, a_chat_keeps_to_its_rate,
@@ -104,29 +131,5 @@ TESTS = [accounts_are_made_once, a_chat_counts_messages_and_cpu, a_chat_keeps_to
          mistakes_and_losses_are_told, a_server_that_goes_away_ends_it]
 
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--binary", help="default: build/release/starling")
-    p.add_argument("--server", choices=[*peers.SERVERS, "all"], default="all")
-    a = p.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    sys.stdout.reconfigure(line_buffering=True)
-    passed = failed = 0
-    for name in peers.SERVERS if a.server == "all" else [a.server]:
-        with peers.make_server(name, peers.binary_path(a.binary)) as server:
-            bench = Bench(peers.binary_path(a.binary), server)
-            for test in TESTS:
-                title = test.__name__.replace("_", " ")
-                try:
-                    test(bench)
-                    passed += 1
-                    print(f"pass {name}: {title}")
-                except (AssertionError, xmpp.Failure, OSError, subprocess.TimeoutExpired) as e:
-                    failed += 1
-                    print(f"FAIL {name}: {title}: {type(e).__name__}: {e}\n{server.log_tail()}")
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cases.main_on_servers(__doc__, TESTS, lambda server, a: (Bench(a.binary, server),)))

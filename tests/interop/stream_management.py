@@ -4,11 +4,9 @@ cut again and again, wherever the bytes happen to stand; every message arrives o
 
   stream_management.py [--binary PATH] [--server prosody|ejabberd|...] [--seed N]
 """
-import argparse
 import random
 import re
 import select
-import signal
 import socket
 import struct
 import sys
@@ -18,6 +16,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+import cases
 import peers
 import xmpp
 from tools import DONE, SECONDS, Tools, says
@@ -142,38 +141,20 @@ def a_message_is_sent_when_it_is_acknowledged(server, tools, _):
 TESTS = (a_chat_over_a_bad_link, a_message_is_sent_when_it_is_acknowledged)
 
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--binary", help="the starling whose tools are used (default: build/release/starling)")
-    p.add_argument("--server", default="all", choices=[*peers.SERVERS, "all"])
+def prepare(server, a):
+    for user in (BOT, PERSON):
+        server.add_account(user)
+    if not offers(server):
+        print(f"-- {server.name} has no stream management")
+        return None
+    print(f"-- {server.name}, seed {a.seed}")
+    tools = Tools(a.binary, server.dir, ["--connect", f"127.0.0.1:{server.port}", "--ca", server.certificate])
+    return server, tools, random.Random(a.seed)
+
+
+def add_options(p):
     p.add_argument("--seed", type=int, default=int(time.time()))
-    a = p.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    sys.stdout.reconfigure(line_buffering=True)
-    binary = peers.binary_path(a.binary)
-    passed = failed = 0
-    print(f"seed {a.seed}")
-    for name in peers.SERVERS if a.server == "all" else [a.server]:
-        with peers.make_server(name, binary) as server:
-            for user in (BOT, PERSON):
-                server.add_account(user)
-            if not offers(server):
-                print(f"-- {name} has no stream management")
-                continue
-            tools = Tools(binary, server.dir,
-                          ["--connect", f"127.0.0.1:{server.port}", "--ca", server.certificate])
-            for test in TESTS:
-                title = test.__name__.replace("_", " ")
-                try:
-                    said = test(server, tools, random.Random(a.seed))
-                    passed += 1
-                    print(f"pass {name}: {title}{f' ({said})' if said else ''}")
-                except (AssertionError, xmpp.Failure, OSError) as e:
-                    failed += 1
-                    print(f"FAIL {name}: {title}: {type(e).__name__}: {e}\n{server.log_tail()}")
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cases.main_on_servers(__doc__, TESTS, prepare, add_options))

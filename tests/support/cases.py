@@ -236,3 +236,32 @@ def main(doc):
                 traceback.print_exc()
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
+
+
+def main_on_servers(doc, tests, prepare, add_options=None):
+    """Runs the tests on each server that --server names, with what prepare(server, arguments) makes of it, or none of
+    them if that is nothing; returns the exit code. What a test returns is printed."""
+    p = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--binary", help="default: build/release/starling")
+    p.add_argument("--server", choices=[*peers.SERVERS, "all"], default="all")
+    if add_options:
+        add_options(p)
+    a = p.parse_args()
+    a.binary = peers.binary_path(a.binary)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.stdout.reconfigure(line_buffering=True)
+    passed = failed = 0
+    for name in peers.SERVERS if a.server == "all" else [a.server]:
+        with peers.make_server(name, a.binary) as server:
+            arguments = prepare(server, a)
+            for function in tests if arguments else []:
+                title = function.__name__.replace("_", " ")
+                try:
+                    said = function(*arguments)
+                    passed += 1
+                    print(f"pass {name}: {title}{f' ({said})' if said else ''}")
+                except (AssertionError, xmpp.Failure, OSError, ValueError, subprocess.SubprocessError) as e:
+                    failed += 1
+                    print(f"FAIL {name}: {title}: {type(e).__name__}: {e}\n{server.log_tail()}")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0

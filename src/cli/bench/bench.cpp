@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "base/pause.h"
 #include "base/running.h"
 #include "cli/commands.h"
 #include "cli/interrupts.h"
@@ -21,15 +22,28 @@ constexpr Milliseconds kTick{100};
 
 double rounded(double value) { return std::round(value * 100) / 100; }
 
+void print(const Json& outcome) {
+  Json members = outcome;
+  members.erase("rows");
+  print_members(members);
+  if (outcome.contains("rows")) print_table(outcome["rows"], "sessions");
+}
+
 }  // namespace
 
 CLI::App* add_benchmark(CLI::App& bench, Context& context, const std::string& name, const std::string& doc,
                         const SettingsPtr& settings) {
   auto* benchmark = bench.add_subcommand(name, doc);
   Target& target = settings->target;
-  benchmark->add_option("--domain", target.domain, "the server's domain")->capture_default_str();
+  benchmark->add_option("--domain", target.domain, "the server's domain")
+      ->check([](const std::string& text) {
+        const auto jid = Jid::parse(text);
+        return jid && jid->is_domain() ? std::string() : fmt::format("'{}' is no domain", text);
+      })
+      ->capture_default_str();
   benchmark->add_option("--connect", target.connect, "connect there instead of asking DNS")
-      ->type_name("HOST:PORT");
+      ->type_name("HOST:PORT")
+      ->check(check_place);
   benchmark->add_option("--tls", target.tls, "required or off; any certificate is accepted")
       ->type_name("POLICY")
       ->check(CLI::IsMember({"required", "off"}))
@@ -51,6 +65,13 @@ void add_window(CLI::App& benchmark, Settings& settings) {
   add_seconds(benchmark, "--warm-up", settings.warm_up, "after so long");
 }
 
+void add_number(CLI::App& benchmark, const std::string& name, std::size_t& value, const std::string& doc,
+                std::size_t least) {
+  benchmark.add_option(name, value, doc)
+      ->check(CLI::Range(least, std::size_t{1'000'000}))
+      ->capture_default_str();
+}
+
 Run::Run(const Settings& settings_of_it, net::Reactor& loop)
     : settings(settings_of_it),
       reactor(loop),
@@ -61,16 +82,10 @@ void Run::show(std::string_view text) {
   if (is_terminal_) fmt::print(stderr, "\r{:<60}\r", text);
 }
 
-Task<void> Run::pause(Milliseconds time) {
-  Completion<bool> over;
-  reactor.run_after(time, [resolve = over.resolver()] { resolve.here(true); });
-  co_await std::move(over);
-}
-
 Task<Result<void>> Run::log_in(std::size_t count) {
   auto growing = start(fleet.grow(count));
   while (!growing.done()) {
-    co_await pause(kTick);
+    co_await pause(reactor, kTick);
     show(fmt::format("{} of {} clients are online", fleet.online(), fleet.size()));
   }
   co_return co_await growing;
@@ -94,14 +109,16 @@ Task<Result<Json>> Run::measure(const std::function<std::uint64_t()>& count, std
     const auto end = Clock::now() + duration_cast<Clock::duration>(duration<double>(seconds));
     while (!fleet.failure() && Clock::now() < end) {
       const auto left = duration_cast<Milliseconds>(end - Clock::now());
-      co_await pause(std::clamp(left, Milliseconds{1}, kTick));
+      co_await pause(reactor, std::clamp(left, Milliseconds{1}, kTick));
       show(fmt::format("{}: {:.1f} s left, {} {}", why, std::max(duration<double>(left).count(), 0.0),
                        count(), what));
     }
   };
   co_await wait(settings.warm_up, "warming up");
   const auto begin = sample();
+  in_window_ = true;
   co_await wait(settings.seconds, "measuring");
+  in_window_ = false;
   const auto end = sample();
   show("");
   if (fleet.failure()) co_return std::unexpected(*fleet.failure());
@@ -121,7 +138,7 @@ Task<Result<Json>> Run::measure(const std::function<std::uint64_t()>& count, std
   co_return outcome;
 }
 
-int run_benchmark(const Context& context, const Settings& settings, const Work& work) {
+int run_benchmark(const Context& context, const Settings& settings, const MakeBenchmark& make) {
   net::Reactor reactor;
   Interrupts interrupts;
   bool interrupted = false;
@@ -130,11 +147,12 @@ int run_benchmark(const Context& context, const Settings& settings, const Work& 
     reactor.stop();
   });
   Run run(settings, reactor);
+  const auto benchmark = make(run);
   std::optional<Result<Json>> outcome;
   std::exception_ptr thrown;
   const auto carry_out = [&]() -> Task<void> {
     try {
-      outcome = co_await work(run);
+      outcome = co_await benchmark->carry_out();
       co_await run.fleet.leave();
     } catch (...) {
       thrown = std::current_exception();
@@ -146,6 +164,7 @@ int run_benchmark(const Context& context, const Settings& settings, const Work& 
   reactor.post([&] { running.emplace(start(carry_out())); });
   reactor.run();
   running.reset();
+  run.fleet.drop();  // before the benchmark, which its handlers call
   run.show("");
   if (thrown) std::rethrow_exception(thrown);
   if (interrupted) return kDone;
@@ -154,7 +173,7 @@ int run_benchmark(const Context& context, const Settings& settings, const Work& 
     return kFailed;
   }
   const int exit = (*outcome)->value("ok", true) ? kDone : kFailed;
-  return std::max<int>(exit, finish(context, **outcome, print_members));
+  return std::max<int>(exit, finish(context, **outcome, print));
 }
 
 }  // namespace bench

@@ -35,6 +35,8 @@ class Fleet {
   Task<Result<void>> grow(std::size_t count);
   // Their streams are closed; ends when all are.
   Task<void> leave();
+  // All of them go as they are, without a word. Not inside a handler.
+  void drop() { clients_.clear(); }
 
   [[nodiscard]] std::size_t size() const { return clients_.size(); }
   [[nodiscard]] std::size_t online() const { return online_; }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/pause.h"
 #include "cli/bench/bench.h"
 #include "cli/tools/login.h"
 
@@ -19,28 +20,38 @@ struct Options {
 
 double mebibytes(std::uint64_t bytes) { return std::round(static_cast<double>(bytes) / 1048576 * 100) / 100; }
 
-Task<Result<Json>> carry_out(Run& run, const Options& options) {
-  const auto before = usage_of(run.settings.server);
-  if (!before) co_return std::unexpected(before.error());
-  Json outcome{{"tls", run.settings.target.tls}, {"server_mib_before", mebibytes(before->resident_bytes)}};
-  auto rows = Json::array();
-  for (const std::size_t count : options.counts) {
-    if (auto online = co_await run.log_in(count - run.fleet.size()); !online)
-      co_return std::unexpected(online.error());
-    run.show(fmt::format("{} sessions settle", count));
-    co_await run.pause(Milliseconds(static_cast<Milliseconds::rep>(options.settle * 1000)));
-    if (run.fleet.failure()) co_return std::unexpected(*run.fleet.failure());
-    const auto now = usage_of(run.settings.server);
-    if (!now) co_return std::unexpected(now.error());
-    const double grown =
-        static_cast<double>(now->resident_bytes) - static_cast<double>(before->resident_bytes);
-    rows.push_back({{"sessions", count},
-                    {"server_mib", mebibytes(now->resident_bytes)},
-                    {"kib_per_session", std::round(grown / static_cast<double>(count) / 1024 * 100) / 100}});
+class Idle final : public Benchmark {
+ public:
+  Idle(Run& run, const Options& options) : run_(run), options_(options) {}
+
+  Task<Result<Json>> carry_out() override {
+    const auto before = usage_of(run_.settings.server);
+    if (!before) co_return std::unexpected(before.error());
+    Json outcome{{"tls", run_.settings.target.tls}, {"server_mib_before", mebibytes(before->resident_bytes)}};
+    auto rows = Json::array();
+    for (const std::size_t count : options_.counts) {
+      if (auto online = co_await run_.log_in(count - run_.fleet.size()); !online)
+        co_return std::unexpected(online.error());
+      run_.show(fmt::format("{} sessions settle", count));
+      co_await pause(run_.reactor, milliseconds(options_.settle));
+      if (run_.fleet.failure()) co_return std::unexpected(*run_.fleet.failure());
+      const auto now = usage_of(run_.settings.server);
+      if (!now) co_return std::unexpected(now.error());
+      const double grown =
+          static_cast<double>(now->resident_bytes) - static_cast<double>(before->resident_bytes);
+      rows.push_back(
+          {{"sessions", count},
+           {"server_mib", mebibytes(now->resident_bytes)},
+           {"kib_per_session", std::round(grown / static_cast<double>(count) / 1024 * 100) / 100}});
+    }
+    outcome["rows"] = std::move(rows);
+    co_return outcome;
   }
-  outcome["rows"] = std::move(rows);
-  co_return outcome;
-}
+
+ private:
+  Run& run_;
+  const Options& options_;
+};
 
 }  // namespace
 
@@ -58,7 +69,7 @@ void add_idle(CLI::App& bench, Context& context) {
       context.exit = usage(context, "expected numbers of clients that grow");
       return;
     }
-    context.exit = run_benchmark(context, *settings, [&](Run& run) { return carry_out(run, *options); });
+    context.exit = run_benchmark<Idle>(context, *settings, *options);
   });
 }
 

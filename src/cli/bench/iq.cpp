@@ -11,12 +11,12 @@ struct Options {
   std::size_t clients = 50, outstanding = 10;
 };
 
-class Pings {
+class Pings final : public Benchmark {
  public:
   Pings(Run& run, const Options& options)
       : run_(run), options_(options), server_(*Jid::parse(run.settings.target.domain)) {}
 
-  Task<Result<Json>> carry_out() {
+  Task<Result<Json>> carry_out() override {
     if (auto online = co_await run_.log_in(options_.clients); !online)
       co_return std::unexpected(online.error());
     asking_ = true;
@@ -59,19 +59,11 @@ void add_iq(CLI::App& bench, Context& context) {
   const auto settings = std::make_shared<Settings>();
   const auto options = std::make_shared<Options>();
   auto* command = add_benchmark(bench, context, "iq", "clients that ping the server (XEP-0199)", settings);
-  command->add_option("CLIENTS", options->clients, "how many")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  command->add_option("--outstanding", options->outstanding, "requests of each that are not answered yet")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
+  add_number(*command, "CLIENTS", options->clients, "how many");
+  add_number(*command, "--outstanding", options->outstanding, "requests of each that are not answered yet");
   add_window(*command, *settings);
-  command->callback([&context, settings, options] {
-    context.exit = run_benchmark(context, *settings, [&](Run& run) -> Task<Result<Json>> {
-      Pings pings(run, *options);
-      co_return co_await pings.carry_out();
-    });
-  });
+  command->callback(
+      [&context, settings, options] { context.exit = run_benchmark<Pings>(context, *settings, *options); });
 }
 
 }  // namespace starling::cli::bench

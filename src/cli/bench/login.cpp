@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "base/pause.h"
 #include "cli/bench/bench.h"
 #include "stream/sasl/mechanism.h"
 
@@ -12,16 +13,16 @@ struct Options {
   std::size_t accounts = 500, at_once = 20;
 };
 
-class Logins {
+class Logins final : public Benchmark {
  public:
   Logins(Run& run, const Options& options) : run_(run), options_(options) {}
 
-  Task<Result<Json>> carry_out() {
+  Task<Result<Json>> carry_out() override {
     going_ = true;
     for (std::size_t i = 0; i < options_.at_once; ++i) begin(i);
     auto outcome = co_await run_.measure([this] { return done_; }, "logins");
     going_ = false;
-    while (under_way_ > 0) co_await run_.pause(Milliseconds{10});
+    while (under_way_ > 0) co_await pause(run_.reactor, Milliseconds{10});
     if (!failure_.empty()) co_return fail(Errc::unavailable, failure_);
     if (!outcome) co_return outcome;
     Json told{{"at_once", options_.at_once},
@@ -34,6 +35,7 @@ class Logins {
  private:
   // Each place has a client for one account after the other.
   void begin(std::size_t place) {
+    if (!going_) return;
     const std::size_t account = next_++ % options_.accounts;
     auto client = std::make_unique<client::Client>(
         options_for(run_.settings.target, run_.settings.target.first + account), run_.reactor);
@@ -55,11 +57,11 @@ class Logins {
 
   Run& run_;
   const Options& options_;
-  std::vector<std::unique_ptr<client::Client>> clients_;
   std::size_t next_ = 0, under_way_ = 0;
   std::uint64_t done_ = 0;
   bool going_ = false;
   std::string failure_;
+  std::vector<std::unique_ptr<client::Client>> clients_;  // which call us, and go first
 };
 
 }  // namespace
@@ -71,22 +73,14 @@ void add_login(CLI::App& bench, Context& context) {
   std::vector<std::string> names;
   for (const auto& mechanism : sasl::standard_mechanisms()) names.emplace_back(mechanism.name);
   settings->target.mechanism = "SCRAM-SHA-1";
-  command->add_option("ACCOUNTS", options->accounts, "how many, one after the other")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  command->add_option("--at-once", options->at_once, "logins under way")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+  add_number(*command, "ACCOUNTS", options->accounts, "how many, one after the other");
+  add_number(*command, "--at-once", options->at_once, "logins under way");
   command->add_option("--mechanism", settings->target.mechanism, "of SASL")
       ->check(CLI::IsMember(names))
       ->capture_default_str();
   add_window(*command, *settings);
-  command->callback([&context, settings, options] {
-    context.exit = run_benchmark(context, *settings, [&](Run& run) -> Task<Result<Json>> {
-      Logins logins(run, *options);
-      co_return co_await logins.carry_out();
-    });
-  });
+  command->callback(
+      [&context, settings, options] { context.exit = run_benchmark<Logins>(context, *settings, *options); });
 }
 
 }  // namespace starling::cli::bench

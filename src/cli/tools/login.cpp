@@ -53,10 +53,6 @@ void print_trace(bool everything, Trace kind, std::string_view line) {
 }
 
 // What is wrong with it, before anybody is asked for a password; as the client reads it.
-std::string check_place(const std::string& place) {
-  if (net::Endpoint::parse(place) || net::Endpoint::parse(place + ":1")) return {};
-  return fmt::format("'{}' is no HOST:PORT", place);
-}
 std::string check_name_server(const std::string& server) {
   const auto endpoint = net::Endpoint::parse(server);
   if (net::ip_literal(server) || (endpoint && net::ip_literal(endpoint->host))) return {};
@@ -108,6 +104,11 @@ Result<std::string> read_password_file(const std::string& path) {
   ::close(file);
   if (!line) return line;
   return prepare_password(*line);
+}
+
+std::string check_place(const std::string& place) {
+  if (net::Endpoint::parse(place) || net::Endpoint::parse(place + ":1")) return {};
+  return fmt::format("'{}' is no HOST:PORT", place);
 }
 
 CLI::App* add_tool(CLI::App& app, Context& context, const std::string& name, const std::string& doc,

@@ -34,6 +34,8 @@ enum class Lifetime : std::uint8_t {
 CLI::App* add_tool(CLI::App& app, Context& context, const std::string& name, const std::string& doc,
                    const LoginPtr& login, Lifetime lifetime,
                    const std::string& jid_doc = "the account to log in with, NAME@DOMAIN[/RESOURCE]");
+// What is wrong with a "HOST:PORT", as the client reads it; empty: nothing.
+std::string check_place(const std::string& place);
 // An option that may be repeated, each time with one value.
 CLI::Option* add_repeated(CLI::App& tool, const std::string& name, std::vector<std::string>& values,
                           const std::string& doc);

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "base/task.h"
+#include "base/pause.h"
 #include "cli/commands.h"
 #include "cli/tools/tool.h"
 
@@ -39,9 +39,7 @@ Task<int> presence(client::Client& client, const Context& context, client::Prese
     if (theirs.type() == Type::error && !to.empty() && from == to) found->refused = client::error_of(theirs);
   });
   client.send(ours);
-  Completion<bool> over;
-  client.loop().run_after(wait, [resolve = over.resolver()] { resolve.here(true); });
-  co_await std::move(over);
+  co_await pause(client.loop(), wait);
   if (found->refused)
     co_return report(context, {client::RequestError::Kind::refused, *found->refused, {}}, ours.to);
   auto rows = Json::array();

@@ -1,5 +1,6 @@
 // The negotiation's events, answered: TLS, SASL, binding; and from then on the session's stanzas.
 #include "base/log.h"
+#include "base/pause.h"
 #include "server/connection/connection.h"
 #include "server/core.h"
 #include "xml/namespaces.h"
@@ -128,10 +129,7 @@ Task<void> Connection::delay_login(const Jid& account) {
   const Milliseconds delay = setup_->config.limits.rate ? shard_->throttle().login_delay(
                                                               address(), account.text(), shard_->loop().now())
                                                         : Milliseconds(0);
-  if (delay.count() == 0) co_return;
-  Completion<bool> waited;
-  shard_->loop().run_after(delay, [resolve = waited.resolver()] { resolve.here(true); });
-  co_await waited;
+  if (delay.count() != 0) co_await pause(shard_->loop(), delay);
 }
 
 Task<void> Connection::answer_keys(Jid account, crypto::Hash hash) {
