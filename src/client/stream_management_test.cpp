@@ -11,9 +11,7 @@
 namespace starling::client {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::Not;
 using Heard = StreamManagement::Heard;
 
 Jid jid(std::string_view text) { return Jid::parse(text).value(); }

@@ -395,7 +395,7 @@ Task<Result<std::string>> Server::reload() {
                    "the new certificate cannot be used, the old one stays: " + tls.error().message);
   const std::string waiting = take(*config);
   log::set_level(config_.log.level);
-  core_->reconfigure(*config);
+  core_->reconfigure(config_);
   use_tls(*tls);
   for (std::size_t i = 0; i < core_->shard_count();
        ++i)  // whoever connects after the answer gets the new ones

@@ -35,8 +35,11 @@ class Disk:
             self.limit_files(0)
             return
         # The disk shrinks to what is on it: so there is always room again, however much the clients talked.
-        while not tmpfs(f"remount,size={shutil.disk_usage(self.path).used}", self.path):
-            pass  # it grew meanwhile
+        for _ in range(1000):
+            if tmpfs(f"remount,size={shutil.disk_usage(self.path).used}", self.path):
+                return
+            # it grew meanwhile
+        raise RuntimeError(f"{self.path} cannot be made as small as what is on it")
 
     def free(self):
         if not self.mounted:

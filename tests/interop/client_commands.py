@@ -402,6 +402,7 @@ def presence_says_who_is_there(place):
                           jid=JULIET + "/x"))
     assert found == [{"jid": "juliet@localhost/x", "show": "away", "priority": 0, "status": "back at five"},
                      {"jid": "romeo@localhost/orchard", "show": "dnd", "priority": 5, "status": "hiding"}], found
+    prints(t.run("presence", "-t", "nobody@localhost", "--wait", "0.2", jid=JULIET + "/x"), "nobody has shown up")
     ends(t.run("presence", "--show", "asleep", jid=JULIET), USAGE, "asleep")
     prints(t.run("presence", "--wait", "1.5", "--timeout", "1", jid=JULIET + "/x"), "romeo@localhost/orchard")
 

@@ -108,6 +108,12 @@ def a_closed_stdout_does_not_end_it(place):
 
 
 @test
+def a_server_that_can_listen_nowhere_is_not_ready(place):
+    for places in ("", "203.0.113.1:5222"):  # which this machine is not (RFC 5737)
+        assert "no address to listen on" in place.refused(f"listen.c2s={places}")
+
+
+@test
 def a_port_in_use_is_an_error_that_names_it(place):
     place.serve()
     with Place() as other:

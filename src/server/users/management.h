@@ -80,7 +80,7 @@ class Management {
   // The client must have this one for the session to be resumed after a restart. Beyond sent(): it may not
   // be.
   [[nodiscard]] std::uint32_t lossy() const {
-    if (is_after(shared_, acknowledged_)) return sent() + 1;
+    if (shares_ && is_after(shared_, acknowledged_)) return sent() + 1;
     return is_after(acknowledged_, lossy_) ? acknowledged_ : lossy_;
   }
   // The client has them up to `h`. False if it says more than it was sent (6).
